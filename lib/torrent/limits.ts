@@ -1,0 +1,81 @@
+// Every bound on what a stranger can make a torrent do, in one place, each with its reason.
+
+/** The unit of a request (BEP 3, BEP 52): 16 KiB. Kept by layout.ts for arithmetic; here for frame sizes. */
+const BLOCK = 16_384;
+
+/** Longest metadata (info dict) taken from anybody. libtorrent stops at 30 MiB; a 121 GB ledger needs 0.2 MiB. */
+export const MAX_METADATA_BYTES = 32 << 20;
+
+/** Most pieces in a torrent: libtorrent's own limit, and what a 256 KiB bitfield can say. */
+export const MAX_PIECES = 2_097_152;
+
+/** Longest frame by message id; a frame is refused before a buffer grows for it. Ids that are absent are unknown. */
+export const MAX_FRAME_BYTES: ReadonlyMap<number, number> = new Map([
+  [0, 1], // choke
+  [1, 1], // unchoke
+  [2, 1], // interested
+  [3, 1], // not interested
+  [4, 5], // have
+  [5, 1 + MAX_PIECES / 8], // bitfield
+  [6, 13], // request
+  [7, 9 + BLOCK], // piece: nobody was asked for more than a block
+  [8, 13], // cancel
+  [9, 3], // port
+  [13, 5], // suggest
+  [14, 1], // have all
+  [15, 1], // have none
+  [16, 13], // reject
+  [17, 5], // allowed fast
+  [20, 64 << 10], // extended: a ut_metadata block is 16 KiB and some, a PEX message of 200 peers 4 KiB
+  [21, 49], // hash request
+  [22, 49 + 32 * (8192 + 32)], // hashes: libtorrent's most, and the longest proof
+  [23, 49], // hash reject
+]);
+
+/** First size of a connection's receive buffer: many blocks per read. The system commits only what is touched. */
+export const RECEIVE_BUFFER_BYTES = 256 << 10;
+
+/** A peer that does not read is not read from either once this much waits for it. */
+export const SEND_HIGH_WATER_BYTES = 1 << 20;
+
+/** Requests that one peer may have waiting at ours; what we announce as `reqq`. */
+export const MAX_REQUESTS_HELD = 500;
+
+/** Most requests that we keep waiting at one peer: 32 MiB on the way, 1 Gbit/s at 250 ms. */
+export const MAX_REQUESTS_SENT = 2000;
+
+/** Connections at once, when the user says nothing, and those among them that are not open yet. */
+export const DEFAULT_MAX_PEERS = 100;
+export const MAX_HALF_OPEN = 20;
+
+/** Addresses remembered but not connected; and how many of them one address may fill with its ports. */
+export const MAX_CANDIDATES = 2000;
+export const MAX_PORTS_PER_HOST = 8;
+
+/** Failed dials before a candidate is forgotten. */
+export const MAX_DIAL_FAILURES = 6;
+
+/** Peers taken from one PEX message, and messages per minute from one peer (BEP 11 says one; some send a few). */
+export const MAX_PEX_PEERS = 100;
+export const MAX_PEX_PER_MINUTE = 6;
+
+/** Hash requests waiting at one peer: libtorrent's own number. */
+export const MAX_HASH_REQUESTS_SENT = 2;
+
+/** ut_metadata pieces waiting at one peer. */
+export const MAX_METADATA_REQUESTS_SENT = 4;
+
+/** Milliseconds. Handshake: libtorrent's own. Idle: libtorrent closes after 120 s of silence, and sends each 60 s. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+export const DIAL_TIMEOUT_MS = 10_000;
+export const SILENCE_TIMEOUT_MS = 120_000;
+export const KEEP_ALIVE_MS = 60_000;
+/** A peer that owes blocks and sends none for this long is snubbed: what it owes is asked of others. */
+export const SNUB_MS = 20_000;
+/** And after this long it is closed. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+/** Metadata and hashes: asked of somebody else after this. */
+export const METADATA_TIMEOUT_MS = 5_000;
+export const HASH_TIMEOUT_MS = 10_000;
+/** A torrent-less connection is worth nothing; a peer that says no is asked again after this. */
+export const REJECT_PAUSE_MS = 60_000;
