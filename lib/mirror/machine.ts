@@ -1,0 +1,12 @@
+// All of the machine that a mirror uses, in one value: main.ts builds the real one, tests build theirs.
+
+import type { Extractor } from "../extract/extractor.ts";
+import type { Clock, Files, Net, Random } from "../ports.ts";
+
+export interface Machine {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly net: Net;
+  readonly extractor: Extractor;
+}

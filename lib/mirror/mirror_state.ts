@@ -1,0 +1,94 @@
+// Upstream's two state files of a mirror, so that either program can take over the other's data directory.
+// Fields that we do not know stay as they were: another version, or the producer's schema, may want them.
+
+import type { Files } from "../ports.ts";
+import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "./json_file.ts";
+
+/** mirror_state.json, under upstream's own names. */
+export interface MirrorState {
+  /** Highest seq acted upon, 0 to 2^53 - 1. */
+  readonly last_seq: number;
+  /** Hex, 64 digits (40 for a v1-only torrent); "" at first. */
+  readonly last_info_hash: string;
+  readonly current_torrent_name: string;
+  /** One of upstream's phases; operators grep for `error`, `stopped`, `seeding`. */
+  readonly phase: string;
+  readonly last_error: string;
+}
+
+/** What a mirror writes into snapshot-meta.json. */
+export interface MirrorMeta {
+  /** Hex, 64 digits, both. */
+  readonly producer_signing_pubkey: string;
+  readonly dht_pubkey: string;
+  /** Hex, 128 digits. */
+  readonly dht_signature: string;
+  readonly dht_seq: number;
+  readonly dht_salt: string;
+  readonly torrent_info_hash: string;
+  readonly dht_verified: boolean;
+  readonly current_torrent_name: string;
+  readonly original_filename: string;
+}
+
+/** Reads mirror_state.json of either era; missing keys read as 0, "" and "starting". */
+export function readMirrorState(files: Files, path: string): Reading<MirrorState> {
+  return readJsonFile(files, path, parseState, NEW_STATE);
+}
+
+/** Writes the given fields and keeps all others of the file. */
+export function writeMirrorState(files: Files, path: string, changed: Partial<MirrorState>): void {
+  const current = readJsonFile(files, path, (json) => json, {}).value;
+  writeJsonFile(files, path, { ...NEW_STATE, ...current, ...changed });
+}
+
+/** Reads snapshot-meta.json as it is: two schemas share the name. */
+export function readSnapshotMeta(files: Files, path: string): Reading<JsonObject> {
+  return readJsonFile(files, path, (json) => json, {});
+}
+
+/** Writes the given fields and keeps all others of the file. */
+export function writeSnapshotMeta(files: Files, path: string, changed: Partial<MirrorMeta>): void {
+  const current = readSnapshotMeta(files, path).value;
+  writeJsonFile(files, path, { ...current, ...changed });
+}
+
+/**
+ * The seq that upstream's files vouch for: nothing below it may be accepted any more.
+ *
+ * @returns undefined unless snapshot-meta.json names this key (under any of its three names) and this salt:
+ *   mirror_state.json alone does not say whose seq it holds.
+ */
+export function vouchedSeq(
+  state: MirrorState,
+  meta: JsonObject,
+  authority: { keyHex: string; salt: string },
+): number | undefined {
+  if (meta["dht_salt"] !== authority.salt || state.last_seq === 0) return undefined;
+  const named = [meta["producer_signing_pubkey"], meta["authority_pubkey"], meta["dht_pubkey"]].filter(
+    (key) => typeof key === "string" && key !== "",
+  );
+  const ours = authority.keyHex.toLowerCase();
+  const agrees = named.length > 0 && named.every((key) => String(key).toLowerCase() === ours);
+  return agrees ? state.last_seq : undefined;
+}
+
+function parseState(json: JsonObject): MirrorState | undefined {
+  const seq = json["last_seq"] ?? 0;
+  if (!Number.isSafeInteger(seq) || (seq as number) < 0) return undefined;
+  const state = { ...NEW_STATE, last_seq: seq as number };
+  for (const key of ["last_info_hash", "current_torrent_name", "phase", "last_error"] as const) {
+    const value = json[key] ?? NEW_STATE[key];
+    if (typeof value !== "string") return undefined;
+    state[key] = value;
+  }
+  return state;
+}
+
+const NEW_STATE: MirrorState = {
+  last_seq: 0,
+  last_info_hash: "",
+  current_torrent_name: "",
+  phase: "starting",
+  last_error: "",
+};

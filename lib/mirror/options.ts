@@ -1,0 +1,70 @@
+// What a `get` is asked for and what it answers: plain data, so that a library user needs no command line.
+
+import type { Endpoint } from "../ports.ts";
+
+/** Where a snapshot's name comes from when it is not the authority's pointer. */
+export type Source =
+  | { readonly kind: "magnet"; readonly text: string }
+  | { readonly kind: "torrent"; readonly path: string }
+  /** 20 bytes (v1, or v2 cut short) or 32 bytes (v2). */
+  | { readonly kind: "infoHash"; readonly bytes: Uint8Array };
+
+export interface GetOptions {
+  /** The authority's Ed25519 public key, 32 bytes. */
+  readonly authorityKey: Uint8Array;
+  /** 0 to 64 bytes. */
+  readonly salt: Uint8Array;
+  readonly dataDir: string;
+  /** TCP and UDP; 0 takes a free one. */
+  readonly port: number;
+  /** Addresses to listen on; empty means all of both families. */
+  readonly bind: readonly string[];
+  readonly dht: {
+    readonly enabled: boolean;
+    /** undefined means the public routers. Hosts may be names. */
+    readonly bootstrap: readonly Endpoint[] | undefined;
+  };
+  /** Peers to try besides those that are found. Hosts may be names. */
+  readonly peers: readonly Endpoint[];
+  /** Skips discovery. */
+  readonly source: Source | undefined;
+  /** Unpack `data.ldb` into the data directory. */
+  readonly extract: boolean;
+  /** Keep the archive after a good extraction. */
+  readonly keepArchive: boolean;
+  /** Do the work again even if it is done. */
+  readonly force: boolean;
+  readonly discoverTimeoutMs: number;
+  /** Give up after so long without a byte; 0 waits for ever. */
+  readonly stallTimeoutMs: number;
+}
+
+/** What lies in a ledger. */
+export interface LedgerSummary {
+  readonly version: number;
+  readonly blockCount: number;
+  readonly accountCount: number;
+  readonly cementedCount: number;
+  readonly network: string;
+}
+
+export interface GetResult {
+  /** The file asked for: the ledger with `extract`, otherwise the archive. */
+  readonly path: string;
+  /** Its bytes. */
+  readonly size: number;
+  /** undefined when discovery was skipped. */
+  readonly seq: number | undefined;
+  /** Hex: v2, undefined for a v1-only torrent; and v1, undefined for a v2-only one. */
+  readonly infoHash: string | undefined;
+  readonly infoHashV1: string | undefined;
+  /** Nothing was fetched: the file was there already. */
+  readonly alreadyCurrent: boolean;
+  /** The archive, where one is left on disk. */
+  readonly archive: string | undefined;
+  /** undefined when nothing was extracted in this run. */
+  readonly ledger: LedgerSummary | undefined;
+  /** Bytes of content from others, and how long the run took. */
+  readonly downloadedBytes: number;
+  readonly elapsedMs: number;
+}

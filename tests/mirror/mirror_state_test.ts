@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemFiles as files } from "../../lib/io/files.ts";
+import {
+  readMirrorState,
+  readSnapshotMeta,
+  vouchedSeq,
+  writeMirrorState,
+  writeSnapshotMeta,
+} from "../../lib/mirror/mirror_state.ts";
+
+const KEY = "cdbc9284015e84c225f0e67b891606505a60cf1218b127ac1c1edb6444567e6b";
+
+function atPath(name: string, run: (path: string) => void): () => void {
+  return () => {
+    const folder = Deno.makeTempDirSync();
+    try {
+      run(join(folder, name));
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  };
+}
+
+Deno.test(
+  "readMirrorState() reads missing keys and a missing file as upstream does",
+  atPath("mirror_state.json", (path) => {
+    const fresh = {
+      last_seq: 0,
+      last_info_hash: "",
+      current_torrent_name: "",
+      phase: "starting",
+      last_error: "",
+    };
+    assert.deepEqual(readMirrorState(files, path), { value: fresh, warning: undefined });
+    writeFileSync(path, '{\n  "last_seq": 1370,\n  "phase": "checking_resume_data"\n}');
+    assert.deepEqual(readMirrorState(files, path).value, {
+      ...fresh,
+      last_seq: 1370,
+      phase: "checking_resume_data",
+    });
+  }),
+);
+
+Deno.test(
+  "writeMirrorState() writes upstream's form and keeps what it does not know",
+  atPath("mirror_state.json", (path) => {
+    writeFileSync(path, '{"last_seq": 3, "later_field": [1]}');
+    writeMirrorState(files, path, { phase: "seeding" });
+    assert.equal(
+      readFileSync(path, "utf8"),
+      `{
+  "last_seq": 3,
+  "last_info_hash": "",
+  "current_torrent_name": "",
+  "phase": "seeding",
+  "last_error": "",
+  "later_field": [
+    1
+  ]
+}
+`,
+    );
+  }),
+);
+
+for (
+  const [what, text] of [
+    ["torn", '{"last_seq": 13'],
+    ["empty", ""],
+    ["no object", "[1]"],
+    ["of wrong types", '{"last_seq": "13"}'],
+    ["with a negative seq", '{"last_seq": -1}'],
+    ["with a seq above 2^53", '{"last_seq": 9007199254740993}'],
+    ["not text", "\xff\xfe{}"],
+    ["huge", `{"a":"${"x".repeat(1 << 20)}"}`],
+  ] as const
+) {
+  Deno.test(
+    `readMirrorState() sets a file aside that is ${what}, and names it`,
+    atPath("mirror_state.json", (path) => {
+      const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+      writeFileSync(path, bytes);
+      const { value, warning } = readMirrorState(files, path);
+      assert.equal(value.last_seq, 0);
+      assert.match(warning!, /mirror_state\.json: .*mirror_state\.json\.bad$/);
+      assert.equal(existsSync(path), false);
+      assert.deepEqual(new Uint8Array(readFileSync(`${path}.bad`)), bytes);
+      assert.equal(readMirrorState(files, path).warning, undefined);
+    }),
+  );
+}
+
+Deno.test(
+  "writeSnapshotMeta() keeps the producer's fields beside the mirror's",
+  atPath("snapshot-meta.json", (path) => {
+    writeFileSync(path, '{"sha256": "aa", "dht_seq": 1}');
+    writeSnapshotMeta(files, path, { dht_seq: 7, dht_salt: "daily" });
+    assert.deepEqual(readSnapshotMeta(files, path).value, { sha256: "aa", dht_seq: 7, dht_salt: "daily" });
+  }),
+);
+
+Deno.test("vouchedSeq() counts the stored seq only for the key and salt that the metadata names", () => {
+  const state = { last_seq: 9, last_info_hash: "", current_torrent_name: "", phase: "", last_error: "" };
+  const ours = { keyHex: KEY, salt: "daily" };
+  const other = "00".repeat(32);
+  assert.equal(vouchedSeq(state, { producer_signing_pubkey: KEY, dht_salt: "daily" }, ours), 9);
+  assert.equal(vouchedSeq(state, { authority_pubkey: KEY.toUpperCase(), dht_salt: "daily" }, ours), 9);
+  assert.equal(vouchedSeq(state, { producer_signing_pubkey: KEY, dht_salt: "weekly" }, ours), undefined);
+  assert.equal(vouchedSeq(state, { producer_signing_pubkey: other, dht_salt: "daily" }, ours), undefined);
+  assert.equal(
+    vouchedSeq(state, { producer_signing_pubkey: KEY, dht_pubkey: other, dht_salt: "daily" }, ours),
+    undefined,
+  );
+  assert.equal(vouchedSeq(state, { dht_salt: "daily" }, ours), undefined);
+  assert.equal(vouchedSeq(state, {}, ours), undefined);
+  assert.equal(
+    vouchedSeq({ ...state, last_seq: 0 }, { dht_pubkey: KEY, dht_salt: "daily" }, ours),
+    undefined,
+  );
+});
