@@ -1,0 +1,168 @@
+// The socket that npm:bittorrent-dht thinks it has: what node:dgram's would be, over our port, with the guard in
+// between. Nothing comes in but checked packets; answers only from the address and port that were asked, and once;
+// queries only as many a second as are worth answering. While the package handles a packet, `current` is our own
+// reading of it, with the bytes as they came.
+
+import { Buffer } from "node:buffer";
+import { EventEmitter } from "node:events";
+import { type BDict, decodeDict, type Encodable, encode, isList } from "../bencode.ts";
+import { toHex } from "../bytes.ts";
+import { WireFault } from "../errors.ts";
+import type { Endpoint, UdpSocket } from "../ports.ts";
+import { endpointKey, isIpv4 } from "./contact.ts";
+import { type Packet, readPacket } from "./guard.ts";
+
+/** Datagrams so far, by what became of them. */
+export interface PacketCounts {
+  accepted: number;
+  /** Not KRPC at all. */
+  foreign: number;
+  /** KRPC, but wrong. */
+  faulty: number;
+  /** Answers to no question of ours. */
+  unasked: number;
+  /** Queries above the rate that we answer. */
+  overRate: number;
+  /** Packets that passed the guard and made the package throw all the same. */
+  thrown: number;
+}
+
+export class PackageSocket extends EventEmitter {
+  readonly counts: PacketCounts = { accepted: 0, foreign: 0, faulty: 0, unasked: 0, overRate: 0, thrown: 0 };
+  readonly #udp: UdpSocket;
+  readonly #nowMs: () => number;
+  readonly #afterQuery: (packet: Packet) => void;
+  /** Open questions, oldest first: endpoint and transaction id. */
+  readonly #asked = new Set<string>();
+  #current: Packet | undefined;
+  #queryCredit = QUERIES_AT_ONCE;
+  #creditAtMs: number;
+  #closed = false;
+
+  /** @param afterQuery Called when the package has handled a query, before the next datagram. */
+  constructor(udp: UdpSocket, nowMs: () => number, afterQuery: (packet: Packet) => void) {
+    super();
+    this.#udp = udp;
+    this.#nowMs = nowMs;
+    this.#afterQuery = afterQuery;
+    this.#creditAtMs = nowMs();
+    udp.onDatagram((bytes, from) => this.#receive(bytes, from));
+  }
+
+  /** The packet that is being handled, or undefined outside of that (a timeout). */
+  get current(): Packet | undefined {
+    return this.#current;
+  }
+
+  /** The socket is bound already; the package only waits to be told. */
+  bind(): void {
+    queueMicrotask(() => this.emit("listening"));
+  }
+
+  address(): { address: string; port: number } {
+    return { address: this.#udp.local.host, port: this.#udp.local.port };
+  }
+
+  /** node:dgram's shape. */
+  send(
+    message: Uint8Array,
+    _offset: number,
+    _length: number,
+    port: number,
+    host: string,
+    sent: () => void,
+  ): void {
+    if (!this.#closed && isIpv4(host) && port > 0 && port <= 65535) {
+      const fields = decodeDict(message, { mode: "lenient" });
+      if (fields.bytes("y")?.[0] === QUERY) this.#note({ host, port }, fields.bytes("t"));
+      this.#udp.send(message.length <= MAX_SENT_BYTES ? message : shortened(fields), { host, port });
+    }
+    queueMicrotask(sent);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#udp.close().then(() => this.emit("close"));
+  }
+
+  #receive(bytes: Uint8Array, from: Endpoint): void {
+    if (this.#closed) return;
+    const packet = this.#read(bytes);
+    if (packet === undefined || !isIpv4(from.host)) return;
+    if (packet.kind === "query") {
+      if (!this.#mayAnswer()) return void this.counts.overRate++;
+    } else if (!this.#asked.delete(questionKey(from, packet.transaction))) {
+      return void this.counts.unasked++;
+    }
+    this.counts.accepted++;
+    this.#current = packet;
+    try {
+      const message = Buffer.from(
+        packet.forPackage.buffer,
+        packet.forPackage.byteOffset,
+        packet.forPackage.length,
+      );
+      this.emit("message", message, { address: from.host, port: from.port });
+      if (packet.kind === "query") this.#afterQuery(packet);
+    } catch {
+      // The package is not ours to trust with a stranger's values; a datagram that trips it is lost, as UDP may be.
+      this.counts.thrown++;
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  #read(bytes: Uint8Array): Packet | undefined {
+    try {
+      const packet = readPacket(bytes);
+      if (packet === undefined) this.counts.foreign++;
+      return packet;
+    } catch (error) {
+      if (!(error instanceof WireFault)) throw error;
+      this.counts.faulty++;
+      return undefined;
+    }
+  }
+
+  #note(to: Endpoint, transaction: Uint8Array | undefined): void {
+    if (transaction === undefined) return;
+    // Questions that were never answered are the oldest.
+    if (this.#asked.size >= MAX_QUESTIONS) this.#asked.delete(this.#asked.keys().next().value!);
+    this.#asked.add(questionKey(to, transaction));
+  }
+
+  #mayAnswer(): boolean {
+    const nowMs = this.#nowMs();
+    const earned = (nowMs - this.#creditAtMs) / 1000 * QUERIES_PER_SEC;
+    this.#queryCredit = Math.min(QUERIES_AT_ONCE, this.#queryCredit + earned);
+    this.#creditAtMs = nowMs;
+    if (this.#queryCredit < 1) return false;
+    this.#queryCredit--;
+    return true;
+  }
+}
+
+function questionKey(endpoint: Endpoint, transaction: Uint8Array): string {
+  return `${endpointKey(endpoint)} ${toHex(transaction)}`;
+}
+
+/** The package gives all the peers it has; a hundred of them fit a datagram and are what libtorrent sends. */
+function shortened(message: BDict): Uint8Array {
+  const body = message.dict("r");
+  if (body === undefined) return encode(message);
+  const fields = new Map(body.entries());
+  const values = fields.get("values");
+  if (isList(values)) fields.set("values", values.slice(0, MAX_PEERS_SENT));
+  return encode(new Map<string, Encodable>(message.entries()).set("r", fields));
+}
+
+const QUERY = 0x71;
+/** A busy node of the real DHT gets some 20 a second; each costs us under a millisecond. */
+const QUERIES_PER_SEC = 100;
+const QUERIES_AT_ONCE = 300;
+/** All that can be open at once, several times over. */
+const MAX_QUESTIONS = 4096;
+/** Under the usual path's 1,500 with its headers. */
+const MAX_SENT_BYTES = 1400;
+const MAX_PEERS_SENT = 100;
