@@ -9,6 +9,30 @@ export const MAX_METADATA_BYTES = 32 << 20;
 /** Most pieces in a torrent: libtorrent's own limit, and what a 256 KiB bitfield can say. */
 export const MAX_PIECES = 2_097_152;
 
+/** Longest .torrent file: metadata, a layer hash for every piece, and some room for what is around them. */
+export const MAX_TORRENT_BYTES = MAX_METADATA_BYTES + 32 * MAX_PIECES + (8 << 20);
+
+/** Longest piece that a torrent may have: 512 MiB, the most libtorrent 2.0.8 takes. */
+export const MAX_PIECE_BYTES = 512 << 20;
+
+/** Longest file of a torrent: from 2^30 - 1 blocks on (16 TiB), libtorrent cannot number the nodes of its tree. */
+export const MAX_FILE_BYTES = BLOCK * (2 ** 30 - 1) - 1;
+
+/** Most files in a torrent: each costs some hundred bytes of memory and an open file. */
+export const MAX_FILES = 100_000;
+
+/** Deepest folder of a torrent: libtorrent's own limit. */
+export const MAX_PATH_PARTS = 100;
+
+/** Most trackers, web seeds and peers taken from one torrent or magnet, and the longest URL among them. */
+export const MAX_TRACKERS = 100;
+export const MAX_WEB_SEEDS = 100;
+export const MAX_MAGNET_PEERS = 100;
+export const MAX_URL_LENGTH = 2048;
+
+/** Longest magnet. What fits a command line and holds all of the above in reason. */
+export const MAX_MAGNET_LENGTH = 64 << 10;
+
 /** Longest frame by message id; a frame is refused before a buffer grows for it. Ids that are absent are unknown. */
 export const MAX_FRAME_BYTES: ReadonlyMap<number, number> = new Map([
   [0, 1], // choke
@@ -79,3 +103,5 @@ export const METADATA_TIMEOUT_MS = 5_000;
 export const HASH_TIMEOUT_MS = 10_000;
 /** A torrent-less connection is worth nothing; a peer that says no is asked again after this. */
 export const REJECT_PAUSE_MS = 60_000;
+/** Blocks that came too late are normal; more than this unasked for is not. */
+export const MAX_UNASKED_BYTES = 64 << 20;

@@ -2,6 +2,7 @@
 // puts messages one after the other into a reused buffer. The reader is wire_reader.ts.
 
 import { invariant } from "../errors.ts";
+import type { HashRequest } from "./merkle.ts";
 
 /** Message ids. */
 export const ID = {
@@ -26,17 +27,10 @@ export const ID = {
   hashReject: 23,
 } as const;
 
-/** Which hashes of a file's merkle tree are meant (BEP 52). */
-export interface HashSpan {
+/** A hash request on the wire: which file is meant, and which hashes of its merkle tree (BEP 52). */
+export interface HashSpan extends HashRequest {
   /** The file's pieces root, 32 bytes. */
   readonly root: Uint8Array;
-  /** Layers above the leaves. */
-  readonly base: number;
-  /** First hash in that layer, counted within the file. */
-  readonly index: number;
-  readonly count: number;
-  /** How many layers of uncles are wanted above the base. */
-  readonly proofLayers: number;
 }
 
 /**

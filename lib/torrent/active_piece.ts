@@ -1,0 +1,105 @@
+// Everything known of one piece from its first request to its verdict: which blocks are asked for, which came, from
+// whom, and their hashes (32 bytes per 16 KiB; the data itself is on disk already).
+//
+//   block:  free -> requested -> received
+//             ^_________|   peer gone, choked, rejected, timed out
+
+import type { PieceIndex } from "./layout.ts";
+
+export const BLOCK_FREE = 0;
+export const BLOCK_REQUESTED = 1;
+export const BLOCK_RECEIVED = 2;
+
+export class ActivePiece {
+  /** BLOCK_FREE, BLOCK_REQUESTED or BLOCK_RECEIVED per block. */
+  readonly states: Uint8Array;
+  /** How many peers are asked for each block: more than one only in the end game. */
+  readonly askers: Uint8Array;
+  /** Who sent each block: a peer's number. */
+  readonly senders: Uint32Array;
+  /** SHA-256 of each received block; empty for a piece that is checked by SHA-1. */
+  readonly hashes: Uint8Array;
+  /** The peer that has the piece to itself; undefined when that one is gone. */
+  owner: number | undefined;
+  #free: number;
+  #received = 0;
+  #scanFrom = 0;
+
+  constructor(readonly piece: PieceIndex, readonly blockCount: number, options: { keepHashes: boolean }) {
+    this.states = new Uint8Array(blockCount);
+    this.askers = new Uint8Array(blockCount);
+    this.senders = new Uint32Array(blockCount);
+    this.hashes = new Uint8Array(options.keepHashes ? 32 * blockCount : 0);
+    this.#free = blockCount;
+  }
+
+  /** Blocks that nobody is asked for. */
+  get free(): number {
+    return this.#free;
+  }
+
+  get isComplete(): boolean {
+    return this.#received === this.blockCount;
+  }
+
+  get receivedBlocks(): number {
+    return this.#received;
+  }
+
+  /** The first free block becomes requested; undefined when there is none. */
+  requestNext(): number | undefined {
+    if (this.#free === 0) return undefined;
+    while (this.states[this.#scanFrom] !== BLOCK_FREE) this.#scanFrom++;
+    const block = this.#scanFrom++;
+    this.states[block] = BLOCK_REQUESTED;
+    this.askers[block] = 1;
+    this.#free--;
+    return block;
+  }
+
+  /** One more peer is asked for a block that is on its way. */
+  requestAgain(block: number): void {
+    this.askers[block]!++;
+  }
+
+  /** One peer is not going to send it. */
+  release(block: number): void {
+    if (this.states[block] !== BLOCK_REQUESTED) return;
+    if (--this.askers[block]! > 0) return;
+    this.states[block] = BLOCK_FREE;
+    this.#free++;
+    if (block < this.#scanFrom) this.#scanFrom = block;
+  }
+
+  /** It came. @returns Whether it was still missing. */
+  receive(block: number, sender: number): boolean {
+    if (this.states[block] === BLOCK_RECEIVED) return false;
+    if (this.states[block] === BLOCK_FREE) {
+      this.#free--;
+      if (block === this.#scanFrom) this.#scanFrom++;
+    }
+    this.states[block] = BLOCK_RECEIVED;
+    this.senders[block] = sender;
+    this.#received++;
+    return true;
+  }
+
+  /** It came, but wrong: wanted again. */
+  forget(block: number): void {
+    if (this.states[block] !== BLOCK_RECEIVED) return;
+    this.states[block] = BLOCK_FREE;
+    this.askers[block] = 0;
+    this.#received--;
+    this.#free++;
+    if (block < this.#scanFrom) this.#scanFrom = block;
+  }
+
+  /** The peers that sent any of it. */
+  contributors(): Set<number> {
+    const senders = new Set<number>();
+    for (let block = 0; block < this.blockCount; block++) {
+      if (this.states[block] === BLOCK_RECEIVED) senders.add(this.senders[block]!);
+    }
+    return senders;
+  }
+}

@@ -1,0 +1,165 @@
+// The content of one torrent while it is fetched: takes blocks, hashes each once, writes each once, and says of every
+// whole piece whether it is good. It owns what is here, the picker, and the storage it writes to; it knows peers
+// only by number.
+//
+// v2 and hybrid: a piece is good when the merkle root of its blocks' hashes is the piece layer's hash; nothing is
+// read back. v1: the piece is read back once and checked by SHA-1.
+
+import { createHash } from "node:crypto";
+import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
+import { Blame } from "./blame.ts";
+import { equalBytes } from "../bytes.ts";
+import { VerificationFailed } from "../errors.ts";
+import { sha256 } from "../hash.ts";
+import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
+import { ceil2, HASH_BYTES, rootOf, zeroHash } from "./merkle.ts";
+import type { Info } from "./metainfo.ts";
+import { Picker } from "./picker.ts";
+import type { PieceLayers } from "./piece_layers.ts";
+import type { PieceSet } from "./piece_set.ts";
+import type { Storage } from "./storage.ts";
+
+/** What became of a block. */
+export type BlockOutcome =
+  | { readonly kind: "taken" | "duplicate" }
+  | { readonly kind: "good"; readonly piece: PieceIndex; readonly guilty: ReadonlySet<number> }
+  /** The piece failed its hash. `guilty` is known at once when one peer sent it all. */
+  | { readonly kind: "bad"; readonly piece: PieceIndex; readonly guilty: ReadonlySet<number> };
+
+export class Download {
+  readonly info: Info;
+  readonly layout: Layout;
+  readonly layers: PieceLayers;
+  readonly storage: Storage;
+  /** Pieces that are here and good. */
+  readonly here: PieceSet;
+  readonly picker: Picker;
+  readonly #blame = new Blame();
+  #doneBytes = 0;
+  #wastedBytes = 0;
+
+  constructor(options: {
+    readonly info: Info;
+    readonly layout: Layout;
+    readonly layers: PieceLayers;
+    readonly storage: Storage;
+    readonly here: PieceSet;
+    readonly random: () => number;
+  }) {
+    this.info = options.info;
+    this.layout = options.layout;
+    this.layers = options.layers;
+    this.storage = options.storage;
+    this.here = options.here;
+    const isV2 = options.info.kind !== "v1";
+    this.picker = new Picker({
+      layout: options.layout,
+      here: options.here,
+      random: options.random,
+      isReady: isV2 ? (piece) => this.layers.hashOf(piece) !== undefined : () => true,
+      keepHashes: isV2,
+    });
+    for (const piece of options.here) this.#doneBytes += this.#sizeOf(piece);
+  }
+
+  /** Bytes of pieces that are here and good. */
+  get doneBytes(): number {
+    return this.#doneBytes;
+  }
+
+  /** Bytes that came for nothing: twice, or in a piece that failed. */
+  get wastedBytes(): number {
+    return this.#wastedBytes;
+  }
+
+  get isComplete(): boolean {
+    return this.here.isFull;
+  }
+
+  /**
+   * Takes a block that was asked for.
+   *
+   * @param data A view that is not kept: exactly the block's size.
+   * @throws {NotEnoughSpace} When it cannot be written; the block counts as not received.
+   */
+  receive(piece: PieceIndex, block: number, data: Uint8Array, sender: number): BlockOutcome {
+    const active = this.picker.activePiece(piece);
+    if (active === undefined || !this.#isNews(active, block)) {
+      this.#wastedBytes += data.length;
+      return DUPLICATE;
+    }
+    this.storage.write(piece, block * BLOCK_BYTES, data);
+    if (active.hashes.length > 0) active.hashes.set(sha256(data), block * HASH_BYTES);
+    active.receive(block, sender);
+    return active.isComplete ? this.#judge(active) : TAKEN;
+  }
+
+  #isNews(active: ActivePiece, block: number): boolean {
+    return active.states[block] !== undefined && active.states[block] !== BLOCK_RECEIVED;
+  }
+
+  #judge(active: ActivePiece): BlockOutcome {
+    const { piece } = active;
+    if (!this.#isGood(active)) {
+      this.#wastedBytes += this.layout.pieceSize(piece);
+      const guilty = this.#blame.fail(active);
+      this.picker.restart(active);
+      return { kind: "bad", piece, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
+    }
+    this.picker.finish(active);
+    this.here.add(piece);
+    this.#doneBytes += this.layout.pieceSize(piece);
+    return {
+      kind: "good",
+      piece,
+      guilty: this.#blame.hasFailed(piece) ? this.#blame.succeed(active) : NOBODY,
+    };
+  }
+
+  #isGood(active: ActivePiece): boolean {
+    const { piece } = active;
+    if (this.info.kind === "v1") return pieceMatchesV1(this.info, this.layout, this.storage, piece);
+    const hash = this.layers.hashOf(piece);
+    return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
+  }
+
+  #sizeOf(piece: number): number {
+    const index = this.layout.piece(piece);
+    return index === undefined ? 0 : this.layout.pieceSize(index);
+  }
+}
+
+/**
+ * The merkle root that stands for a piece: over all its blocks' places when its file has a piece layer, over the
+ * file's own blocks when the file is one piece.
+ *
+ * @param blockHashes 32 bytes per block of the piece.
+ */
+export function pieceRoot(layout: Layout, piece: PieceIndex, blockHashes: Uint8Array): Uint8Array {
+  const isWholeFile = layout.pieceCountOf(layout.fileIndexOf(piece)) === 1;
+  const width = isWholeFile ? ceil2(layout.blockCount(piece)) : layout.blocksPerPiece;
+  return rootOf(blockHashes, width, zeroHash(0));
+}
+
+/** Reads a piece back and checks it by SHA-1 (BEP 3). A piece that is not all there is not good. */
+export function pieceMatchesV1(info: Info, layout: Layout, storage: Storage, piece: PieceIndex): boolean {
+  const sum = createHash("sha1");
+  const size = layout.pieceSize(piece);
+  const buffer = new Uint8Array(Math.min(size, READ_BYTES));
+  try {
+    for (let at = 0; at < size; at += buffer.length) {
+      const part = buffer.subarray(0, Math.min(buffer.length, size - at));
+      storage.read(piece, at, part);
+      sum.update(part);
+    }
+  } catch (error) {
+    if (error instanceof VerificationFailed) return false;
+    throw error;
+  }
+  return equalBytes(sum.digest(), info.piecesV1!.subarray(20 * piece, 20 * piece + 20));
+}
+
+const TAKEN: BlockOutcome = { kind: "taken" };
+const DUPLICATE: BlockOutcome = { kind: "duplicate" };
+const NOBODY: ReadonlySet<number> = new Set();
+const READ_BYTES = 1 << 20;

@@ -1,0 +1,120 @@
+// The addresses that a torrent knows: whom to dial next, whom to leave alone for a while, whom never again. Bounded:
+// strangers may tell of any number of addresses.
+//
+//   known -> dialing -> connected
+//     ^________|___________|   failed or closed: again later, or forgotten
+//   banned: by host, for as long as we run
+
+import { endpointKey } from "./compact.ts";
+import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_PORTS_PER_HOST } from "./limits.ts";
+import type { PeerSource } from "./peer_core.ts";
+import type { Endpoint } from "../ports.ts";
+
+/** Pause before a peer is dialed again: doubled with each failure in a row. */
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 300_000;
+
+export interface Candidate {
+  readonly endpoint: Endpoint;
+  readonly source: PeerSource;
+}
+
+interface Entry extends Candidate {
+  state: "known" | "dialing" | "connected";
+  failures: number;
+  notBeforeMs: number;
+}
+
+export class PeerBook {
+  readonly #entries = new Map<string, Entry>();
+  readonly #perHost = new Map<string, number>();
+  readonly #banned = new Set<string>();
+
+  /** Addresses known, connected ones among them. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get bannedCount(): number {
+    return this.#banned.size;
+  }
+
+  /** Learns of an address. @returns Whether it is new. */
+  add(endpoint: Endpoint, source: PeerSource, nowMs: number): boolean {
+    const key = endpointKey(endpoint);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      // A v2 source knows more of the peer than a v1 source; the user's word outranks every limit.
+      if (source === "user" || (source.endsWith("-v2") && known.source !== "user")) {
+        this.#entries.set(key, { ...known, source });
+      }
+      return false;
+    }
+    if (this.#banned.has(endpoint.host)) return false;
+    const ports = this.#perHost.get(endpoint.host) ?? 0;
+    if (source !== "user" && (this.#entries.size >= MAX_CANDIDATES || ports >= MAX_PORTS_PER_HOST)) {
+      return false;
+    }
+    this.#entries.set(key, { endpoint, source, state: "known", failures: 0, notBeforeMs: nowMs });
+    this.#perHost.set(endpoint.host, ports + 1);
+    return true;
+  }
+
+  /** The next address to dial, marked as being dialed; undefined when none is due. */
+  next(nowMs: number): Candidate | undefined {
+    let best: Entry | undefined;
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== "known" || entry.notBeforeMs > nowMs) continue;
+      if (best === undefined || entry.failures < best.failures) best = entry;
+    }
+    if (best !== undefined) best.state = "dialing";
+    return best;
+  }
+
+  /** When the next address is due, undefined when none waits. */
+  nextDueMs(): number | undefined {
+    let due: number | undefined;
+    for (const entry of this.#entries.values()) {
+      if (entry.state === "known" && (due === undefined || entry.notBeforeMs < due)) due = entry.notBeforeMs;
+    }
+    return due;
+  }
+
+  connected(endpoint: Endpoint): void {
+    const entry = this.#entries.get(endpointKey(endpoint));
+    if (entry !== undefined) entry.state = "connected";
+  }
+
+  /**
+   * The dial failed or the connection ended.
+   *
+   * @param wasUseful It brought something: the count of failures starts anew.
+   */
+  ended(endpoint: Endpoint, options: { readonly wasUseful: boolean; readonly nowMs: number }): void {
+    const key = endpointKey(endpoint);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.state = "known";
+    entry.failures = options.wasUseful ? 0 : entry.failures + 1;
+    if (entry.failures > MAX_DIAL_FAILURES && entry.source !== "user") return this.#forget(key, entry);
+    const exponent = Math.min(entry.failures, MAX_DIAL_FAILURES + 2);
+    entry.notBeforeMs = options.nowMs + Math.min(FIRST_RETRY_MS * 2 ** exponent, LONGEST_RETRY_MS);
+  }
+
+  isBanned(host: string): boolean {
+    return this.#banned.has(host);
+  }
+
+  /** Nothing more is heard from or said to this host. */
+  ban(host: string): void {
+    this.#banned.add(host);
+    for (const [key, entry] of this.#entries) if (entry.endpoint.host === host) this.#forget(key, entry);
+  }
+
+  #forget(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    const left = (this.#perHost.get(entry.endpoint.host) ?? 1) - 1;
+    if (left > 0) this.#perHost.set(entry.endpoint.host, left);
+    else this.#perHost.delete(entry.endpoint.host);
+  }
+}

@@ -1,0 +1,493 @@
+// One connection's protocol: fed with bytes and the time, it answers into its writer and tells its owner what came.
+// It knows nothing of sockets, pieces on disk or other peers.
+//
+//   dialed:   our handshake ------> theirs ------> greeted ------> closed
+//   accepted: theirs -> owner found -> our answer -> greeted ----> closed
+//
+// Blocks pass through `onPiece` straight to the owner, as views into the receive buffer.
+
+import { equalBytes } from "../bytes.ts";
+import { WireFault } from "../errors.ts";
+import type { Endpoint } from "../ports.ts";
+import {
+  encodeExtensionHandshake,
+  encodeMetadata,
+  type ExtensionHandshake,
+  type MetadataMessage,
+  OUR_EXTENSIONS,
+  parseDontHave,
+  parseExtensionHandshake,
+  parseMetadata,
+  parsePex,
+  parseUploadOnly,
+  type PexPeer,
+} from "./extension.ts";
+import {
+  answerTo,
+  dialWith,
+  encodeHandshake,
+  type Handshake,
+  speaksV2,
+  type SwarmHashes,
+} from "./handshake.ts";
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  MAX_PEX_PER_MINUTE,
+  MAX_REQUESTS_HELD,
+  SILENCE_TIMEOUT_MS,
+} from "./limits.ts";
+import { PieceSet } from "./piece_set.ts";
+import { RequestQueue } from "./request_queue.ts";
+import { type HashSpan, ID, WireWriter } from "./wire.ts";
+import { type WireHandler, WireReader } from "./wire_reader.ts";
+
+/** Where an address came from: it decides which of a hybrid's hashes the peer is dialed with. */
+export type PeerSource = "user" | "dht-v1" | "dht-v2" | "tracker-v1" | "tracker-v2" | "pex" | "incoming";
+
+/** What the torrent tells its peers of itself. */
+export interface Introduction {
+  readonly hashes: SwarmHashes;
+  readonly peerId: Uint8Array;
+  readonly client: string;
+  readonly listenPort: number | undefined;
+  readonly dhtPort: number | undefined;
+  /** Known once the metadata is. */
+  readonly torrent: {
+    readonly pieceCount: number;
+    readonly blocksPerPiece: number;
+    readonly here: PieceSet;
+    readonly metadataSize: number;
+  } | undefined;
+}
+
+/** The torrent, as its peers see it. Called from inside `received` and `tick`; views live only during the call. */
+export interface PeerOwner {
+  readonly introduction: Introduction;
+  onGreeted(peer: PeerCore): void;
+  onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void;
+  /** The peer has more, or fewer, pieces than it said before. */
+  onPieces(peer: PeerCore, change: PiecesChange): void;
+  onChoked(peer: PeerCore): void;
+  onUnchoked(peer: PeerCore): void;
+  onInterest(peer: PeerCore): void;
+  onBlock(peer: PeerCore, piece: number, begin: number, block: Uint8Array): void;
+  onRejected(peer: PeerCore, piece: number, begin: number): void;
+  onRequest(peer: PeerCore, piece: number, begin: number, length: number): void;
+  onCancel(peer: PeerCore, piece: number, begin: number, length: number): void;
+  onMetadata(peer: PeerCore, message: MetadataMessage): void;
+  onPex(peer: PeerCore, peers: readonly PexPeer[]): void;
+  onDhtPort(peer: PeerCore, port: number): void;
+  onHashRequest(peer: PeerCore, span: HashSpan): void;
+  onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void;
+  onHashReject(peer: PeerCore, span: HashSpan): void;
+}
+
+export type PiecesChange =
+  | { readonly kind: "have"; readonly piece: number }
+  | { readonly kind: "dont-have"; readonly piece: number }
+  /** Its whole set was replaced; `before` is what it was (undefined: everything). */
+  | { readonly kind: "all"; readonly before: PieceSet | undefined };
+
+export class PeerCore implements WireHandler {
+  readonly number: number;
+  readonly endpoint: Endpoint;
+  readonly source: PeerSource;
+  readonly out: WireWriter = new WireWriter();
+  readonly #reader: WireReader;
+  readonly #findOwner: (handshake: Handshake) => PeerOwner | undefined;
+  #owner: PeerOwner | undefined;
+  #dialedWith: Uint8Array | undefined;
+  #startedMs: number;
+  #heardMs: number;
+  #saidMs: number;
+  #nowMs: number;
+
+  #greeted = false;
+  #fast = false;
+  #v2 = false;
+  #extended = false;
+  #dht = false;
+  #theirs: ExtensionHandshake | undefined;
+  /** Messages about pieces that came before the metadata: replayed by `learnTorrent`. */
+  #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
+  #earlyHaves: number[] = [];
+  #saidPieces = false;
+  #pexMinuteMs = 0;
+  #pexCount = 0;
+
+  /** What it has; undefined when it has everything. Empty until it says. */
+  pieces: PieceSet | undefined = new PieceSet(0);
+  /** The peer chokes us. */
+  choked = true;
+  /** We want something of it. */
+  interested = false;
+  /** We choke the peer. */
+  choking = true;
+  /** The peer wants something of us. */
+  wanted = false;
+  uploadOnly = false;
+  /** It owes us blocks for too long: nothing more is asked of it until one comes. */
+  snubbed = false;
+  requests: RequestQueue = new RequestQueue(1);
+
+  /**
+   * @param options.owner For a connection that we open; its handshake is written at once.
+   * @param options.findOwner For one that came in: who has the torrent that it asks for.
+   */
+  constructor(options: {
+    readonly number: number;
+    readonly endpoint: Endpoint;
+    readonly source: PeerSource;
+    readonly nowMs: number;
+    readonly owner?: PeerOwner;
+    readonly findOwner?: (handshake: Handshake) => PeerOwner | undefined;
+    readonly bufferBytes?: number;
+  }) {
+    this.number = options.number;
+    this.endpoint = options.endpoint;
+    this.source = options.source;
+    this.#startedMs =
+      this.#heardMs =
+      this.#saidMs =
+      this.#nowMs =
+        options.nowMs;
+    this.#reader = new WireReader(this, options.bufferBytes);
+    this.#findOwner = options.findOwner ?? (() => undefined);
+    this.#owner = options.owner;
+    if (options.owner !== undefined) this.#dial(options.owner.introduction);
+  }
+
+  /** Where bytes from the network go; then call `received`. */
+  get space(): Uint8Array {
+    return this.#reader.space;
+  }
+
+  /** Takes the first `count` bytes of `space`. @throws {WireFault} The connection must be closed. */
+  received(count: number, nowMs: number): void {
+    this.#nowMs = this.#heardMs = nowMs;
+    this.#reader.advance(count);
+  }
+
+  /** To be called about once a second. @throws {WireFault} When the peer has been silent for too long. */
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    if (!this.#greeted && nowMs - this.#startedMs > HANDSHAKE_TIMEOUT_MS) {
+      throw new WireFault("BEP 3", "no handshake in time");
+    }
+    if (nowMs - this.#heardMs > SILENCE_TIMEOUT_MS) throw new WireFault("BEP 3", "silent for too long");
+    if (this.out.pending > 0) this.#saidMs = nowMs;
+    if (this.#greeted && nowMs - this.#saidMs > KEEP_ALIVE_MS) {
+      this.out.keepAlive();
+      this.#saidMs = nowMs;
+    }
+  }
+
+  get owner(): PeerOwner | undefined {
+    return this.#owner;
+  }
+
+  get isGreeted(): boolean {
+    return this.#greeted;
+  }
+
+  /** Whether hash requests may be sent on this connection (BEP 52). */
+  get isV2(): boolean {
+    return this.#v2;
+  }
+
+  get isFast(): boolean {
+    return this.#fast;
+  }
+
+  get isSeed(): boolean {
+    return this.pieces === undefined || (this.pieces.size > 0 && this.pieces.isFull);
+  }
+
+  /** What it called itself, for logs. */
+  get client(): string {
+    return this.#theirs?.client ?? "unknown client";
+  }
+
+  get theirs(): ExtensionHandshake | undefined {
+    return this.#theirs;
+  }
+
+  /** The time of the event that is being handled. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  has(piece: number): boolean {
+    return this.pieces === undefined || (piece < this.pieces.size && this.pieces.has(piece));
+  }
+
+  isAskedFor(piece: number, block: number): boolean {
+    return this.requests.has(piece, block);
+  }
+
+  /** The metadata is known now: what the peer said before is read, and it is told what we have. */
+  learnTorrent(): void {
+    const torrent = this.#owner?.introduction.torrent;
+    if (torrent === undefined || !this.#greeted || this.#saidPieces) return;
+    this.requests = new RequestQueue(torrent.blocksPerPiece);
+    if (this.#theirs?.requestQueue !== undefined) this.requests.limit(this.#theirs.requestQueue);
+    this.#sayPieces(torrent);
+    this.pieces = new PieceSet(torrent.pieceCount);
+    const early = this.#early;
+    if (early?.kind === "all") this.onHaveAll();
+    if (early?.kind === "bits") this.onBitfield(early.bits);
+    for (const piece of this.#earlyHaves) this.onHave(piece);
+    this.#early = undefined;
+    this.#earlyHaves = [];
+  }
+
+  setInterested(interested: boolean): void {
+    if (interested === this.interested) return;
+    this.interested = interested;
+    this.out.bare(interested ? ID.interested : ID.notInterested);
+  }
+
+  setChoking(choking: boolean): void {
+    if (choking === this.choking) return;
+    this.choking = choking;
+    this.out.bare(choking ? ID.choke : ID.unchoke);
+  }
+
+  /** @returns Whether the peer takes ut_metadata. */
+  sendMetadata(message: Parameters<typeof encodeMetadata>[0]): boolean {
+    const id = this.#theirs?.ids.ut_metadata ?? 0;
+    if (id === 0) return false;
+    this.out.extended(id, encodeMetadata(message));
+    return true;
+  }
+
+  onHandshake(handshake: Handshake): void {
+    if (this.#owner === undefined) this.#accept(handshake);
+    const owner = this.#owner!;
+    const { hashes, peerId, torrent } = owner.introduction;
+    const dialed = this.#dialedWith;
+    if (dialed !== undefined && !equalBytes(handshake.infoHash, dialed)) {
+      const upgraded = hashes.v1 !== undefined && equalBytes(dialed, hashes.v1) &&
+        speaksV2(hashes, handshake.infoHash);
+      if (!upgraded) throw new WireFault("BEP 3", "answered with another info-hash");
+    }
+    if (equalBytes(handshake.peerId, peerId)) throw new WireFault("BEP 3", "connected to ourselves");
+    this.#v2 ||= speaksV2(hashes, handshake.infoHash);
+    this.#fast = handshake.fast;
+    this.#extended = handshake.extended;
+    this.#dht = handshake.dht;
+    this.#greeted = true;
+    if (this.#extended) this.#sendExtensionHandshake();
+    owner.onGreeted(this);
+    if (torrent !== undefined) this.learnTorrent();
+  }
+
+  onKeepAlive(): void {}
+
+  onChoke(): void {
+    this.choked = true;
+    this.#owner!.onChoked(this);
+  }
+
+  onUnchoke(): void {
+    this.choked = false;
+    this.#owner!.onUnchoked(this);
+  }
+
+  onInterested(): void {
+    this.wanted = true;
+    this.#owner!.onInterest(this);
+  }
+
+  onNotInterested(): void {
+    this.wanted = false;
+    this.#owner!.onInterest(this);
+  }
+
+  onHave(piece: number): void {
+    const count = this.#owner!.introduction.torrent?.pieceCount;
+    if (count === undefined || !this.#saidPieces) {
+      if (this.#earlyHaves.length >= MAX_EARLY_HAVES) throw new WireFault("BEP 3", "too many haves");
+      this.#earlyHaves.push(piece);
+      return;
+    }
+    if (piece >= count) throw new WireFault("BEP 3", `have for piece ${piece} of ${count}`);
+    if (this.pieces?.add(piece) === true) this.#owner!.onPieces(this, { kind: "have", piece });
+  }
+
+  onBitfield(bits: Uint8Array): void {
+    const count = this.#owner!.introduction.torrent?.pieceCount;
+    if (count === undefined || !this.#saidPieces) {
+      this.#early = { kind: "bits", bits: bits.slice() };
+      this.#earlyHaves = [];
+      return;
+    }
+    const pieces = PieceSet.parse(bits, count);
+    this.#replacePieces(pieces.isFull ? undefined : pieces);
+  }
+
+  onHaveAll(): void {
+    if (!this.#saidPieces) this.#early = { kind: "all" };
+    else this.#replacePieces(undefined);
+  }
+
+  onHaveNone(): void {
+    if (!this.#saidPieces) this.#early = undefined;
+    else this.#replacePieces(new PieceSet(this.#owner!.introduction.torrent!.pieceCount));
+  }
+
+  onRequest(piece: number, begin: number, length: number): void {
+    this.#owner!.onRequest(this, piece, begin, length);
+  }
+
+  onPiece(piece: number, begin: number, block: Uint8Array): void {
+    this.#owner!.onBlock(this, piece, begin, block);
+  }
+
+  onCancel(piece: number, begin: number, length: number): void {
+    this.#owner!.onCancel(this, piece, begin, length);
+  }
+
+  onPort(port: number): void {
+    if (port !== 0) this.#owner!.onDhtPort(this, port);
+  }
+
+  /** A hint that costs nothing to ignore. */
+  onSuggest(): void {}
+
+  onReject(piece: number, begin: number, _length: number): void {
+    if (!this.#fast) throw new WireFault("BEP 6", "reject without the fast extension");
+    this.#owner!.onRejected(this, piece, begin);
+  }
+
+  /** We ask only when unchoked: a seed unchokes soon enough. */
+  onAllowedFast(): void {}
+
+  onExtended(extension: number, payload: Uint8Array): void {
+    switch (extension) {
+      case 0: {
+        const theirs = parseExtensionHandshake(payload);
+        if (theirs === undefined) return;
+        // Later handshakes add to earlier ones (BEP 10).
+        const ids = { ...this.#theirs?.ids, ...theirs.ids };
+        this.#theirs = { ...this.#theirs, ...definedOnly(theirs), ids } as ExtensionHandshake;
+        this.uploadOnly = this.#theirs.uploadOnly ?? false;
+        if (theirs.requestQueue !== undefined) this.requests.limit(theirs.requestQueue);
+        return this.#owner!.onExtensions(this, this.#theirs);
+      }
+      case OUR_EXTENSIONS.ut_metadata:
+        return this.#owner!.onMetadata(this, parseMetadata(payload));
+      case OUR_EXTENSIONS.ut_pex:
+        this.#countPex();
+        return this.#owner!.onPex(this, parsePex(payload));
+      case OUR_EXTENSIONS.upload_only:
+        this.uploadOnly = parseUploadOnly(payload);
+        return;
+      case OUR_EXTENSIONS.lt_donthave:
+        return this.#loseHave(parseDontHave(payload));
+      default:
+        throw new WireFault("BEP 10", `extension ${extension} was not offered`);
+    }
+  }
+
+  onHashRequest(span: HashSpan): void {
+    this.#owner!.onHashRequest(this, span);
+  }
+
+  onHashes(span: HashSpan, hashes: Uint8Array): void {
+    this.#owner!.onHashes(this, span, hashes);
+  }
+
+  onHashReject(span: HashSpan): void {
+    this.#owner!.onHashReject(this, span);
+  }
+
+  #dial(introduction: Introduction): void {
+    const source = this.source === "dht-v1" || this.source === "tracker-v1" || this.source === "pex"
+      ? "v1"
+      : "v2";
+    const { infoHash, upgrade } = dialWith(introduction.hashes, source);
+    this.#dialedWith = infoHash;
+    this.#sendHandshake(introduction, infoHash, upgrade);
+  }
+
+  #accept(theirs: Handshake): void {
+    const owner = this.#findOwner(theirs);
+    const answer = owner && answerTo(owner.introduction.hashes, theirs);
+    if (owner === undefined || answer === undefined) {
+      throw new WireFault("BEP 3", "asks for an unknown torrent");
+    }
+    this.#owner = owner;
+    this.#v2 = speaksV2(owner.introduction.hashes, answer.infoHash);
+    this.#sendHandshake(owner.introduction, answer.infoHash, answer.upgrade);
+  }
+
+  #sendHandshake(introduction: Introduction, infoHash: Uint8Array, upgrade: boolean): void {
+    this.out.raw(encodeHandshake({
+      extended: true,
+      fast: true,
+      dht: introduction.dhtPort !== undefined,
+      upgrade,
+      infoHash,
+      peerId: introduction.peerId,
+    }));
+  }
+
+  #sendExtensionHandshake(): void {
+    const { client, listenPort, torrent } = this.#owner!.introduction;
+    const dict = encodeExtensionHandshake({
+      client,
+      requestQueue: MAX_REQUESTS_HELD,
+      port: listenPort,
+      metadataSize: torrent?.metadataSize,
+      uploadOnly: torrent?.here.isFull === true ? true : undefined,
+    });
+    this.out.extended(0, dict);
+  }
+
+  /** Sent once, right after the extension handshake, or when the metadata came. */
+  #sayPieces(torrent: NonNullable<Introduction["torrent"]>): void {
+    this.#saidPieces = true;
+    const { here } = torrent;
+    if (this.#fast && here.isFull) this.out.bare(ID.haveAll);
+    else if (this.#fast && here.count === 0) this.out.bare(ID.haveNone);
+    else if (here.count > 0) this.out.bitfield(here.bits);
+    const { dhtPort } = this.#owner!.introduction;
+    if (this.#dht && dhtPort !== undefined) this.out.port(dhtPort);
+  }
+
+  #replacePieces(pieces: PieceSet | undefined): void {
+    const before = this.pieces;
+    this.pieces = pieces;
+    this.#owner!.onPieces(this, { kind: "all", before });
+  }
+
+  #loseHave(piece: number): void {
+    const count = this.#owner!.introduction.torrent?.pieceCount;
+    if (count === undefined || !this.#saidPieces || piece >= count) return;
+    if (this.pieces === undefined) {
+      const all = new PieceSet(count);
+      all.fill();
+      all.delete(piece);
+      this.#replacePieces(all);
+    } else if (this.pieces.delete(piece)) {
+      this.#owner!.onPieces(this, { kind: "dont-have", piece });
+    }
+  }
+
+  #countPex(): void {
+    if (this.#nowMs - this.#pexMinuteMs > 60_000) {
+      this.#pexMinuteMs = this.#nowMs;
+      this.#pexCount = 0;
+    }
+    if (++this.#pexCount > MAX_PEX_PER_MINUTE) throw new WireFault("BEP 11", "more PEX than allowed");
+  }
+}
+
+function definedOnly<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<T>;
+}
+
+/** Before the metadata is here a peer may say `have` as often as it gains a piece in that short time. */
+const MAX_EARLY_HAVES = 10_000;

@@ -1,0 +1,212 @@
+// Which block to ask which peer for. A piece is taken whole by one peer while there are pieces left, so that a bad
+// one has one sender and a dropped connection leaves few half pieces; at the end its blocks are shared out, and in
+// the very end asked for twice.
+//
+//   piece:  missing -> active -> here
+//              ^_________|   failed its hash
+//
+// Order: what the peer holds already, what another left behind, the rarest missing piece, a share of another's
+// piece, and last a block that is on its way from somebody else.
+
+import { ActivePiece, BLOCK_REQUESTED } from "./active_piece.ts";
+import type { Layout, PieceIndex } from "./layout.ts";
+import type { PieceSet } from "./piece_set.ts";
+import { RarityOrder } from "./rarity.ts";
+
+/** What the picker must know of a peer. */
+export interface PickerPeer {
+  /** Its number: small, never used twice. */
+  readonly number: number;
+  /** What it has; undefined when it has everything. */
+  readonly pieces: PieceSet | undefined;
+  /** Whether it is asked for that block already. */
+  isAskedFor(piece: number, block: number): boolean;
+}
+
+/** Takes each picked block. */
+export type TakeBlock = (piece: PieceIndex, block: number) => void;
+
+/** Peers that are asked for one and the same block at most. */
+const MAX_ASKERS = 3;
+
+export class Picker {
+  readonly #layout: Layout;
+  readonly #rarity: RarityOrder;
+  readonly #active = new Map<number, ActivePiece>();
+  /** Active pieces by the peer that has them to itself. */
+  readonly #owned = new Map<number, Set<ActivePiece>>();
+  /** Active pieces whose peer is gone. */
+  readonly #orphans = new Set<ActivePiece>();
+  readonly #isReady: (piece: PieceIndex) => boolean;
+  readonly #keepHashes: boolean;
+
+  /**
+   * @param options.here Pieces that need not be fetched.
+   * @param options.isReady Whether a piece can be checked once it is here; others are not asked for.
+   */
+  constructor(options: {
+    readonly layout: Layout;
+    readonly here: PieceSet;
+    readonly random: () => number;
+    readonly isReady: (piece: PieceIndex) => boolean;
+    readonly keepHashes: boolean;
+  }) {
+    this.#layout = options.layout;
+    this.#isReady = options.isReady;
+    this.#keepHashes = options.keepHashes;
+    this.#rarity = new RarityOrder(options.layout.pieceCount, options.random);
+    for (const piece of options.here) this.#rarity.remove(piece);
+  }
+
+  /** Pieces that nobody is asked for. */
+  get missing(): number {
+    return this.#rarity.count;
+  }
+
+  get active(): IterableIterator<ActivePiece> {
+    return this.#active.values();
+  }
+
+  activePiece(piece: number): ActivePiece | undefined {
+    return this.#active.get(piece);
+  }
+
+  onHave(piece: number): void {
+    this.#rarity.raise(piece);
+  }
+
+  onBitfield(pieces: PieceSet): void {
+    for (const piece of pieces) this.#rarity.raise(piece);
+  }
+
+  onDontHave(piece: number): void {
+    this.#rarity.lower(piece);
+  }
+
+  /** The peer is gone, and what it had is rarer. What it was asked for is given back by `release`, before. */
+  onPeerGone(peer: PickerPeer): void {
+    if (peer.pieces !== undefined) { for (const piece of peer.pieces) this.#rarity.lower(piece); }
+    this.disown(peer.number);
+  }
+
+  /** The peer's pieces may be gone on with by others. */
+  disown(peer: number): void {
+    for (const active of this.#owned.get(peer) ?? []) {
+      active.owner = undefined;
+      this.#orphans.add(active);
+    }
+    this.#owned.delete(peer);
+  }
+
+  /** Picks up to `most` blocks for the peer. @returns How many it found. */
+  pick(peer: PickerPeer, most: number, take: TakeBlock): number {
+    let left = most;
+    for (const active of this.#owned.get(peer.number) ?? []) left -= requestFrom(active, left, take);
+    for (const active of this.#orphans) {
+      if (left === 0) return most;
+      if (active.free === 0 || !hasPiece(peer, active.piece)) continue;
+      this.#own(active, peer.number);
+      left -= requestFrom(active, left, take);
+    }
+    while (left > 0) {
+      const active = this.#startRarest(peer);
+      if (active === undefined) break;
+      left -= requestFrom(active, left, take);
+    }
+    if (left > 0) left -= this.#pickShared(peer, left, take);
+    if (left > 0) left -= this.#pickAgain(peer, left, take);
+    return most - left;
+  }
+
+  /** The peer is not going to send that block. */
+  release(piece: number, block: number): void {
+    this.#active.get(piece)?.release(block);
+  }
+
+  /** The piece is here and good. */
+  finish(active: ActivePiece): void {
+    this.#drop(active);
+  }
+
+  /** The piece is wanted again, from the start. */
+  restart(active: ActivePiece): void {
+    this.#drop(active);
+    this.#rarity.add(active.piece);
+  }
+
+  #drop(active: ActivePiece): void {
+    this.#active.delete(active.piece);
+    this.#orphans.delete(active);
+    if (active.owner !== undefined) this.#owned.get(active.owner)?.delete(active);
+  }
+
+  #own(active: ActivePiece, peer: number): void {
+    this.#orphans.delete(active);
+    active.owner = peer;
+    const owned = this.#owned.get(peer);
+    if (owned === undefined) this.#owned.set(peer, new Set([active]));
+    else owned.add(active);
+  }
+
+  #startRarest(peer: PickerPeer): ActivePiece | undefined {
+    const found = this.#rarity.first((piece) => {
+      if (!hasPiece(peer, piece)) return false;
+      const index = this.#layout.piece(piece);
+      return index !== undefined && this.#isReady(index);
+    });
+    const piece = found === undefined ? undefined : this.#layout.piece(found);
+    if (piece === undefined) return undefined;
+    this.#rarity.remove(piece);
+    const active = new ActivePiece(piece, this.#layout.blockCount(piece), { keepHashes: this.#keepHashes });
+    this.#active.set(piece, active);
+    this.#own(active, peer.number);
+    return active;
+  }
+
+  /** Shares of other peers' pieces, from the one with the most to do. */
+  #pickShared(peer: PickerPeer, most: number, take: TakeBlock): number {
+    let left = most;
+    while (left > 0) {
+      let busiest: ActivePiece | undefined;
+      for (const active of this.#active.values()) {
+        if (active.free > (busiest?.free ?? 0) && hasPiece(peer, active.piece)) busiest = active;
+      }
+      if (busiest === undefined) break;
+      left -= requestFrom(busiest, left, take);
+    }
+    return most - left;
+  }
+
+  /** The end game: everything is asked for, so what somebody else owes is asked for again. */
+  #pickAgain(peer: PickerPeer, most: number, take: TakeBlock): number {
+    if (this.#rarity.count > 0) return 0;
+    let left = most;
+    for (const active of this.#active.values()) {
+      if (!hasPiece(peer, active.piece)) continue;
+      for (let block = 0; block < active.blockCount && left > 0; block++) {
+        if (active.states[block] !== BLOCK_REQUESTED || active.askers[block]! >= MAX_ASKERS) continue;
+        if (peer.isAskedFor(active.piece, block)) continue;
+        active.requestAgain(block);
+        take(active.piece, block);
+        left--;
+      }
+      if (left === 0) break;
+    }
+    return most - left;
+  }
+}
+
+function requestFrom(active: ActivePiece, most: number, take: TakeBlock): number {
+  let taken = 0;
+  while (taken < most) {
+    const block = active.requestNext();
+    if (block === undefined) break;
+    take(active.piece, block);
+    taken++;
+  }
+  return taken;
+}
+
+function hasPiece(peer: PickerPeer, piece: number): boolean {
+  return peer.pieces === undefined || peer.pieces.has(piece);
+}

@@ -1,0 +1,376 @@
+// One torrent among its peers. It owns the peers and the address book, gets the metadata and the piece layers, and
+// keeps every peer busy; the content itself is Download's. It has no clock and no socket: the session feeds its
+// peers and calls `tick`.
+//
+//   metadata wanted -> metadata here (`onInfo`) -> downloading (`start`) -> complete (`onComplete`)
+
+import { invariant, WireFault } from "../errors.ts";
+import type { Endpoint } from "../ports.ts";
+import type { Download } from "./download.ts";
+import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
+import { METADATA_PIECE_BYTES } from "./extension.ts";
+import { hashesOf, type SwarmHashes } from "./handshake.ts";
+import { HashFetch } from "./hash_fetch.ts";
+import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
+import { MAX_UNASKED_BYTES, REQUEST_TIMEOUT_MS, SNUB_MS } from "./limits.ts";
+import { answerRequest, log2Exact } from "./merkle.ts";
+import type { Info } from "./metainfo.ts";
+import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
+import { PeerBook } from "./peer_book.ts";
+import type { Introduction, PeerCore, PeerOwner, PeerSource, PiecesChange } from "./peer_core.ts";
+import { RateMeter } from "./rate.ts";
+import { type HashSpan, ID } from "./wire.ts";
+
+/** What the swarm tells whoever runs it. Called from inside peers' events: must not throw, must not wait. */
+export interface SwarmListener {
+  /** The metadata came and its hash fits. */
+  onInfo(bytes: Uint8Array): void;
+  onGoodPiece(piece: PieceIndex): void;
+  onComplete(): void;
+  /** A peer did wrong, in words for a log. */
+  onFault(peer: PeerCore, why: string): void;
+  onDhtNode(endpoint: Endpoint): void;
+}
+
+export interface SwarmOptions {
+  readonly hashes: SwarmHashes;
+  /** Its info dictionary, or what it must hash to. */
+  readonly metadata: { readonly info: Info } | { readonly wanted: WantedInfo };
+  readonly peerId: Uint8Array;
+  readonly client: string;
+  readonly listenPort: number | undefined;
+  readonly dhtPort: number | undefined;
+  readonly listener: SwarmListener;
+}
+
+export class Swarm implements PeerOwner {
+  readonly book = new PeerBook();
+  readonly downRate = new RateMeter();
+  readonly upRate = new RateMeter();
+  readonly #options: SwarmOptions;
+  readonly #listener: SwarmListener;
+  readonly #peers = new Map<number, PeerCore>();
+  readonly #useful = new Set<number>();
+  readonly #unasked = new Map<number, number>();
+  /** Peers to be closed, with the reason; the session takes them. */
+  #condemned: { peer: PeerCore; why: string }[] = [];
+  #metadata: MetadataFetch | undefined;
+  #hashFetch: HashFetch | undefined;
+  #info: Info | undefined;
+  #download: Download | undefined;
+  #introduction: Introduction;
+
+  constructor(options: SwarmOptions) {
+    this.#options = options;
+    this.#listener = options.listener;
+    this.#introduction = { ...options, torrent: undefined };
+    if ("info" in options.metadata) this.#info = options.metadata.info;
+    else this.#metadata = new MetadataFetch(options.metadata.wanted);
+  }
+
+  get introduction(): Introduction {
+    return this.#introduction;
+  }
+
+  get info(): Info | undefined {
+    return this.#info;
+  }
+
+  get download(): Download | undefined {
+    return this.#download;
+  }
+
+  get peers(): IterableIterator<PeerCore> {
+    return this.#peers.values();
+  }
+
+  get connections(): number {
+    return this.#peers.size;
+  }
+
+  /** The metadata is checked and a place for the content is ready: ask for it. */
+  start(info: Info, download: Download): void {
+    invariant(this.#download === undefined, "a swarm starts once");
+    this.#info = info;
+    this.#download = download;
+    const { layout, here } = download;
+    this.#introduction = {
+      ...this.#introduction,
+      hashes: hashesOf(info),
+      torrent: {
+        pieceCount: layout.pieceCount,
+        blocksPerPiece: layout.blocksPerPiece,
+        here,
+        metadataSize: info.bytes.length,
+      },
+    };
+    if (info.kind !== "v1" && !download.layers.isComplete) this.#hashFetch = new HashFetch(download.layers);
+    for (const peer of this.#peers.values()) peer.learnTorrent();
+    if (download.isComplete) this.#listener.onComplete();
+  }
+
+  /** Learns of an address from anywhere. @returns Whether it is new. */
+  learn(endpoint: Endpoint, source: PeerSource, nowMs: number): boolean {
+    return this.book.add(endpoint, source, nowMs);
+  }
+
+  /** A connection was opened for this torrent, or came in and asked for it. */
+  join(peer: PeerCore): void {
+    this.#peers.set(peer.number, peer);
+    this.book.connected(peer.endpoint);
+  }
+
+  /** The connection ended; what it owed is asked of others. */
+  leave(peer: PeerCore, nowMs: number): void {
+    if (!this.#peers.delete(peer.number)) return;
+    this.#metadata?.removePeer(peer.number);
+    this.#hashFetch?.removePeer(peer.number);
+    this.#unasked.delete(peer.number);
+    this.#release(peer);
+    this.#download?.picker.onPeerGone(peer);
+    this.book.ended(peer.endpoint, { wasUseful: this.#useful.delete(peer.number), nowMs });
+    this.#refillAll();
+  }
+
+  /** About once a second. */
+  tick(nowMs: number): void {
+    this.#metadata?.tick(nowMs);
+    this.#hashFetch?.tick(nowMs);
+    for (const peer of this.#peers.values()) {
+      const silentMs = peer.requests.silentMs(nowMs);
+      if (silentMs > REQUEST_TIMEOUT_MS) this.#condemn(peer, "sent nothing that it was asked for");
+      else if (silentMs > SNUB_MS && !peer.snubbed) this.#snub(peer);
+    }
+    this.#refillAll();
+  }
+
+  /** Peers that must be closed now. */
+  takeCondemned(): { peer: PeerCore; why: string }[] {
+    const condemned = this.#condemned;
+    this.#condemned = [];
+    return condemned;
+  }
+
+  onGreeted(): void {}
+
+  onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
+    if (this.#metadata === undefined || (theirs.ids.ut_metadata ?? 0) === 0) return;
+    const request = (piece: number) => void peer.sendMetadata({ kind: "request", piece });
+    this.#metadata.addPeer({ number: peer.number, request }, theirs.metadataSize, peer.nowMs);
+  }
+
+  onPieces(peer: PeerCore, change: PiecesChange): void {
+    const picker = this.#download?.picker;
+    if (picker === undefined) return;
+    if (change.kind === "have") picker.onHave(change.piece);
+    else if (change.kind === "dont-have") picker.onDontHave(change.piece);
+    else {
+      for (const piece of change.before ?? []) picker.onDontHave(piece);
+      if (peer.pieces !== undefined) picker.onBitfield(peer.pieces);
+    }
+    if (peer.isV2 && (peer.pieces === undefined || peer.pieces.count > 0)) {
+      const request = (span: HashSpan) => peer.out.hashSpan(ID.hashRequest, span);
+      this.#hashFetch?.addPeer({ number: peer.number, request }, peer.nowMs);
+    }
+    this.#updateInterest(peer);
+    this.#refill(peer);
+  }
+
+  onChoked(peer: PeerCore): void {
+    // With the fast extension what is not rejected still comes (BEP 6).
+    if (!peer.isFast) this.#release(peer);
+    this.#download?.picker.disown(peer.number);
+  }
+
+  onUnchoked(peer: PeerCore): void {
+    this.#refill(peer);
+  }
+
+  onInterest(): void {}
+
+  onBlock(peer: PeerCore, piece: number, begin: number, block: Uint8Array): void {
+    const download = this.#download;
+    const index = download?.layout.piece(piece);
+    const at = index === undefined ? undefined : download!.layout.blockAt(index, begin, block.length);
+    if (download === undefined || index === undefined || at === undefined) {
+      throw new WireFault(
+        "BEP 3",
+        `a block that does not exist: piece ${piece}, ${block.length} bytes at ${begin}`,
+      );
+    }
+    if (!peer.requests.receive(piece, at, block.length, peer.nowMs)) {
+      return this.#countUnasked(peer, block.length);
+    }
+    peer.snubbed = false;
+    this.downRate.add(block.length, peer.nowMs);
+    const active = download.picker.activePiece(piece);
+    const wasShared = active !== undefined && active.askers[at]! > 1;
+    const outcome = download.receive(index, at, block, peer.number);
+    if (wasShared) this.#cancelElsewhere(peer, index, at);
+    if (outcome.kind === "good") this.#onGood(peer, outcome.piece, outcome.guilty);
+    else if (outcome.kind === "bad") this.#punish(outcome.guilty, `sent a bad piece ${piece}`);
+  }
+
+  onRejected(peer: PeerCore, piece: number, begin: number): void {
+    const block = begin / BLOCK_BYTES;
+    if (peer.requests.drop(piece, block)) this.#download?.picker.release(piece, block);
+  }
+
+  /** We choke everybody as long as we only fetch: a request is refused, silently without the fast extension. */
+  onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
+    if (peer.isFast) peer.out.blockwise(ID.reject, piece, begin, length);
+  }
+
+  onCancel(): void {}
+
+  onMetadata(peer: PeerCore, message: MetadataMessage): void {
+    if (message.kind === "request") return this.#serveMetadata(peer, message.piece);
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = this.#metadata?.receive(peer.number, message, peer.nowMs);
+    } catch (error) {
+      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
+      throw error;
+    }
+    if (bytes === undefined) return;
+    this.#useful.add(peer.number);
+    this.#metadata = undefined;
+    this.#listener.onInfo(bytes);
+  }
+
+  onPex(peer: PeerCore, peers: readonly PexPeer[]): void {
+    for (const found of peers) this.book.add(found, "pex", peer.nowMs);
+  }
+
+  onDhtPort(peer: PeerCore, port: number): void {
+    this.#listener.onDhtNode({ host: peer.endpoint.host, port });
+  }
+
+  /** Piece layers are answered from memory; leaves are not served while we only fetch. */
+  onHashRequest(peer: PeerCore, span: HashSpan): void {
+    const download = this.#download;
+    const hashes = download && download.info.kind !== "v1" ? this.#answer(download, span) : undefined;
+    if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
+    // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
+    const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
+    if (!wouldHarm) peer.out.hashSpan(ID.hashReject, span);
+  }
+
+  onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void {
+    try {
+      if (this.#hashFetch?.onHashes(peer.number, span, hashes, peer.nowMs) !== true) return;
+    } catch (error) {
+      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
+      throw error;
+    }
+    if (this.#download?.layers.isComplete === true) this.#hashFetch = undefined;
+    this.#refillAll();
+  }
+
+  onHashReject(peer: PeerCore, span: HashSpan): void {
+    this.#hashFetch?.onReject(peer.number, span, peer.nowMs);
+  }
+
+  /** Asks the peer for as much as its line takes. To be called after each batch of received bytes. */
+  refill(peer: PeerCore): void {
+    this.#refill(peer);
+  }
+
+  #refill(peer: PeerCore): void {
+    const download = this.#download;
+    if (download === undefined || peer.choked || !peer.interested || peer.snubbed) return;
+    // A few at a time would be a system call each: wait until a quarter of the room is free.
+    const { room, size } = peer.requests;
+    if (room <= 0 || room * 4 < size) return;
+    download.picker.pick(peer, room, (piece, block) => {
+      peer.requests.ask(piece, block, peer.nowMs);
+      const length = download.layout.blockSize(piece, block);
+      peer.out.blockwise(ID.request, piece, block * BLOCK_BYTES, length);
+    });
+  }
+
+  #refillAll(): void {
+    for (const peer of this.#peers.values()) this.#refill(peer);
+  }
+
+  #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
+    this.#useful.add(peer.number);
+    this.#punish(guilty, `sent bad blocks of piece ${piece}`);
+    for (const other of this.#peers.values()) {
+      if (!other.isGreeted) continue;
+      other.out.piecewise(ID.have, piece);
+      this.#updateInterest(other);
+    }
+    this.#listener.onGoodPiece(piece);
+    if (this.#download?.isComplete === true) this.#listener.onComplete();
+  }
+
+  #punish(guilty: ReadonlySet<number>, why: string): void {
+    for (const number of guilty) {
+      const peer = this.#peers.get(number);
+      if (peer === undefined) continue;
+      this.book.ban(peer.endpoint.host);
+      this.#condemn(peer, why);
+    }
+  }
+
+  #condemn(peer: PeerCore, why: string): void {
+    this.#condemned.push({ peer, why });
+    this.#listener.onFault(peer, why);
+  }
+
+  /** What it owes is asked of others; should it wake up, it starts small again. */
+  #snub(peer: PeerCore): void {
+    peer.snubbed = true;
+    this.#release(peer);
+    this.#download?.picker.disown(peer.number);
+    peer.requests.shrink();
+  }
+
+  #release(peer: PeerCore): void {
+    peer.requests.clear((piece, block) => this.#download?.picker.release(piece, block));
+  }
+
+  #cancelElsewhere(from: PeerCore, piece: PieceIndex, block: number): void {
+    const download = this.#download!;
+    for (const peer of this.#peers.values()) {
+      if (peer === from || !peer.requests.drop(piece, block)) continue;
+      peer.out.blockwise(ID.cancel, piece, block * BLOCK_BYTES, download.layout.blockSize(piece, block));
+    }
+  }
+
+  #countUnasked(peer: PeerCore, bytes: number): void {
+    const total = (this.#unasked.get(peer.number) ?? 0) + bytes;
+    if (total > MAX_UNASKED_BYTES) throw new WireFault("BEP 3", "sends blocks that nobody asked for");
+    this.#unasked.set(peer.number, total);
+  }
+
+  #updateInterest(peer: PeerCore): void {
+    const here = this.#download?.here;
+    if (here === undefined) return;
+    if (here.isFull) return peer.setInterested(false);
+    if (peer.pieces === undefined) return peer.setInterested(true);
+    if (peer.interested && peer.pieces.count > here.count) return;
+    for (const piece of peer.pieces) if (!here.has(piece)) return peer.setInterested(true);
+    peer.setInterested(false);
+  }
+
+  #serveMetadata(peer: PeerCore, piece: number): void {
+    const bytes = this.#info?.bytes;
+    const at = piece * METADATA_PIECE_BYTES;
+    if (bytes === undefined || at >= bytes.length) {
+      peer.sendMetadata({ kind: "reject", piece });
+      return;
+    }
+    const data = bytes.subarray(at, at + METADATA_PIECE_BYTES);
+    peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
+  }
+
+  #answer(download: Download, span: HashSpan): Uint8Array | undefined {
+    const source = download.layers.treeOf(span.root);
+    if (source === undefined) return undefined;
+    const pieceLevel = log2Exact(download.layout.blocksPerPiece);
+    if (span.base < pieceLevel) return undefined;
+    return answerRequest(span, source.rootLevel, source.node);
+  }
+}
