@@ -1,56 +1,221 @@
-// The `piece layers` of a .torrent file (BEP 52). They lie outside the info dictionary, so that nothing vouches for
-// them but the files' roots: a layer is kept only when it hashes to its root, and fetched from peers when it is not
-// there.
+// Which piece hashes of a v2 or hybrid torrent are known and proven, and which hash requests bring the rest (BEP 52).
+//
+// Nothing is stored here that was not proven against a file's root. A file of one piece needs nothing: its root is
+// the piece's hash. Others are asked for in spans of 512 hashes, as libtorrent asks, and each span brings its own
+// proof, so that spans may come in any order from anybody. Files with the same root share one layer. Memory: 32
+// bytes per piece. Reading the layers of a .torrent file is metainfo_layers.ts.
 
-import type { BDict } from "../bencode.ts";
-import { equalBytes, toBinaryString, toHex } from "../bytes.ts";
-import { refuse } from "./listed_file.ts";
-import { ceil2, HASH_BYTES, log2Exact, rootOf, zeroHash } from "./merkle.ts";
-import { BLOCK_BYTES } from "./layout.ts";
+import { equalBytes, toHex } from "../bytes.ts";
+import { invariant, VerificationFailed } from "../errors.ts";
+import type { Layout, PieceIndex } from "./layout.ts";
+import {
+  ceil2,
+  HASH_BYTES,
+  log2Exact,
+  MAX_HASHES_PER_REQUEST,
+  rootOf,
+  uncleCount,
+  verifyProof,
+  zeroHash,
+} from "./merkle.ts";
+import type { HashSpan } from "./wire.ts";
 
-/** What of a file decides whether it has a layer, and which. */
-interface LayeredFile {
-  readonly length: number;
-  readonly piecesRoot: Uint8Array | undefined;
-}
+export class PieceLayers {
+  readonly #layout: Layout;
+  /** Level of the piece layer: log2 of a piece's blocks. */
+  readonly #level: number;
+  /** By file; undefined for an empty one. */
+  readonly #layerOfFile: readonly (Layer | undefined)[];
+  readonly #spans: Span[] = [];
+  readonly #spanByKey = new Map<string, Span>();
+  #missing: number;
+  /** No span before this one is missing. */
+  #cursor = 0;
 
-/**
- * The layers that are right, by their file's root in hex.
- *
- * A layer that is malformed or of the wrong length for its file ends the reading. One with wrong hashes counts as
- * absent, and one that belongs to no file is passed over: both as libtorrent 2.0.8.
- *
- * @throws {MetainfoInvalid}
- */
-export function readPieceLayers(
-  layers: BDict,
-  files: readonly LayeredFile[],
-  pieceLength: number,
-): Map<string, Uint8Array> {
-  for (const key of layers.keys()) {
-    const hashes = layers.bytes(key);
-    if (key.length !== HASH_BYTES || hashes === undefined || hashes.length % HASH_BYTES !== 0) {
-      refuse("a piece layer is not a row of hashes under a root");
-    }
+  /**
+   * @param layout Of a v2 or hybrid torrent.
+   * @param known Checked layers by root in hex, as `Metainfo.pieceLayers`; kept, not copied.
+   * @throws {VerificationFailed} When files share a root that cannot share their content.
+   */
+  constructor(layout: Layout, known: ReadonlyMap<string, Uint8Array> = new Map()) {
+    invariant(layout.kind !== "v1", "a v1 torrent has no piece layers");
+    this.#layout = layout;
+    this.#level = log2Exact(layout.blocksPerPiece);
+    const layers = new Map<string, Layer>();
+    this.#layerOfFile = layout.files.map((file, index) => {
+      const pieces = layout.pieceCountOf(index);
+      if (pieces === 0) return undefined;
+      invariant(file.piecesRoot !== undefined, `file ${index} has a root`);
+      const key = toHex(file.piecesRoot);
+      let layer = layers.get(key);
+      if (layer === undefined) {
+        layer = this.#newLayer(file.piecesRoot, pieces, known.get(key));
+        layers.set(key, layer);
+      }
+      if (layer.pieces !== pieces) {
+        throw new VerificationFailed(
+          `Cannot use the torrent: files of ${layer.pieces} and of ${pieces} pieces share the root ${key}`,
+        );
+      }
+      return layer;
+    });
+    this.#missing = this.#spans.length;
   }
-  const good = new Map<string, Uint8Array>();
-  for (const { length, piecesRoot } of files) {
-    if (piecesRoot === undefined || length <= pieceLength) continue;
-    const hashes = layers.bytes(toBinaryString(piecesRoot));
-    if (hashes === undefined) continue;
-    const pieces = Math.ceil(length / pieceLength);
-    if (hashes.length !== pieces * HASH_BYTES) {
-      refuse(`a piece layer has ${hashes.length} bytes for ${pieces} pieces`);
-    }
-    const root = toHex(piecesRoot);
-    if (!good.has(root) && isLayerOf(piecesRoot, hashes, pieceLength)) good.set(root, hashes);
+
+  /** Whether the hash of every piece is known. */
+  get isComplete(): boolean {
+    return this.#missing === 0;
   }
-  return good;
+
+  /** A piece's hash: 32 bytes, a view; undefined as long as it is not proven. */
+  hashOf(piece: PieceIndex): Uint8Array | undefined {
+    const layer = this.#layerOf(piece);
+    const index = this.#layout.pieceInFile(piece);
+    if (layer.spans[Math.floor(index / SPAN_HASHES)]?.isKnown === false) return undefined;
+    return layer.hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+  }
+
+  /**
+   * Hash requests (21) for what is missing, at most `max`. The same need is always the same object, so that a
+   * caller can keep those under way in a Set.
+   */
+  nextRequests(max: number, isUnderWay: (request: HashSpan) => boolean = () => false): HashSpan[] {
+    while (this.#spans[this.#cursor]?.isKnown === true) this.#cursor++;
+    const requests: HashSpan[] = [];
+    for (let i = this.#cursor; i < this.#spans.length && requests.length < max; i++) {
+      const { isKnown, request } = this.#spans[i]!;
+      if (!isKnown && !isUnderWay(request)) requests.push(request);
+    }
+    return requests;
+  }
+
+  /** The object that `nextRequests` gave for what an answer echoes; undefined when it gave none. */
+  requestOf(echoed: HashSpan): HashSpan | undefined {
+    return this.#spanByKey.get(keyOf(echoed))?.request;
+  }
+
+  /**
+   * Takes an answer (22).
+   *
+   * @param hashes The span's hashes, then the uncles; copied.
+   * @returns Whether these hashes are known now. False when the proof fails or nobody needs such an answer: then
+   * nothing has changed.
+   */
+  onHashes(echoed: HashSpan, hashes: Uint8Array): boolean {
+    const span = this.#spanByKey.get(keyOf(echoed));
+    if (span === undefined) return false;
+    if (span.isKnown) return true;
+    const { layer, request } = span;
+    const { root, index, count } = request;
+    const own = hashes.subarray(0, count * HASH_BYTES);
+    const uncles = hashes.subarray(count * HASH_BYTES);
+    const layers = log2Exact(ceil2(layer.pieces));
+    if (!verifyProof({ root, layers, index, count, hashes: own, uncles })) return false;
+    const real = Math.min(count, layer.pieces - index) * HASH_BYTES;
+    // Else the layer could not be proven again from what is saved: padding is not saved.
+    for (let at = real; at < own.length; at += HASH_BYTES) {
+      if (!equalBytes(own.subarray(at, at + HASH_BYTES), zeroHash(this.#level))) return false;
+    }
+    layer.hashes.set(own.subarray(0, real), index * HASH_BYTES);
+    span.isKnown = true;
+    this.#missing--;
+    return true;
+  }
+
+  /** Every whole layer by its root in hex, 32 bytes per piece, as a .torrent's `piece layers` has them. Views. */
+  layersByRoot(): Map<string, Uint8Array> {
+    const layers = new Map<string, Uint8Array>();
+    for (const layer of this.#layerOfFile) {
+      if (layer === undefined || layer.pieces === 1 || layer.spans.some((span) => !span.isKnown)) continue;
+      layers.set(toHex(layer.root), layer.hashes);
+    }
+    return layers;
+  }
+
+  /**
+   * The request for the hashes of a piece's blocks, with the whole proof. Undefined where there is nothing below the
+   * piece's own hash, or more than anybody answers (pieces above 128 MiB).
+   */
+  leafRequest(piece: PieceIndex): HashSpan | undefined {
+    const { root, pieces } = this.#layerOf(piece);
+    const count = pieces === 1 ? ceil2(this.#layout.blockCount(piece)) : this.#layout.blocksPerPiece;
+    if (count === 1 || count > MAX_HASHES_PER_REQUEST) return undefined;
+    const index = this.#layout.pieceInFile(piece) * count;
+    return { root, base: 0, index, count, proofLayers: log2Exact(count) + log2Exact(ceil2(pieces)) - 1 };
+  }
+
+  /**
+   * The hashes of a piece's blocks out of an answer, 32 bytes each and a copy, checked against the piece's hash, or
+   * against the root where that is not known.
+   *
+   * @returns undefined when they answer something else or prove nothing.
+   */
+  verifyLeaves(piece: PieceIndex, echoed: HashSpan, hashes: Uint8Array): Uint8Array | undefined {
+    const request = this.leafRequest(piece);
+    if (request === undefined || keyOf(request) !== keyOf(echoed)) return undefined;
+    const { root, index, count, proofLayers } = request;
+    if (hashes.length !== (count + uncleCount(request)) * HASH_BYTES) return undefined;
+    const leaves = hashes.subarray(0, count * HASH_BYTES);
+    const expected = this.hashOf(piece);
+    const isProven = expected !== undefined
+      ? equalBytes(rootOf(leaves, count, zeroHash(0)), expected)
+      : verifyProof({
+        root,
+        layers: proofLayers + 1,
+        index,
+        count,
+        hashes: leaves,
+        uncles: hashes.subarray(count * HASH_BYTES),
+      });
+    return isProven ? leaves.slice(0, this.#layout.blockCount(piece) * HASH_BYTES) : undefined;
+  }
+
+  #newLayer(root: Uint8Array, pieces: number, saved: Uint8Array | undefined): Layer {
+    if (pieces === 1) return { root, pieces, hashes: root, spans: [] };
+    if (saved?.length === pieces * HASH_BYTES) return { root, pieces, hashes: saved, spans: [] };
+    const layer: Layer = { root, pieces, hashes: new Uint8Array(pieces * HASH_BYTES), spans: [] };
+    const proofLayers = log2Exact(ceil2(pieces)) - 1;
+    for (let index = 0; index < pieces; index += SPAN_HASHES) {
+      // Never 1: libtorrent leaves the sibling out of such an answer.
+      const count = Math.max(2, Math.min(SPAN_HASHES, ceil2(pieces - index)));
+      const span = { layer, request: { root, base: this.#level, index, count, proofLayers }, isKnown: false };
+      layer.spans.push(span);
+      this.#spans.push(span);
+      this.#spanByKey.set(keyOf(span.request), span);
+    }
+    return layer;
+  }
+
+  #layerOf(piece: PieceIndex): Layer {
+    const layer = this.#layerOfFile[this.#layout.fileIndexOf(piece)];
+    invariant(layer !== undefined, `piece ${piece} belongs to a file with data`);
+    return layer;
+  }
 }
 
-/** Whether piece hashes lead to a file's root. @param hashes 32 bytes for each piece of a file of two or more. */
-export function isLayerOf(piecesRoot: Uint8Array, hashes: Uint8Array, pieceLength: number): boolean {
-  const width = ceil2(hashes.length / HASH_BYTES);
-  const padding = zeroHash(log2Exact(pieceLength / BLOCK_BYTES));
-  return equalBytes(rootOf(hashes, width, padding), piecesRoot);
+/** The piece layer of all files with one root. */
+interface Layer {
+  readonly root: Uint8Array;
+  readonly pieces: number;
+  /** 32 bytes per piece; zeros where a span is not known. */
+  readonly hashes: Uint8Array;
+  /** Empty where all was known from the start. */
+  readonly spans: Span[];
 }
+
+/** What one request brings. */
+interface Span {
+  readonly layer: Layer;
+  readonly request: HashSpan;
+  isKnown: boolean;
+}
+
+function keyOf({ root, base, index, count, proofLayers }: HashSpan): string {
+  return `${toHex(root)}/${base}/${index}/${count}/${proofLayers}`;
+}
+
+/** Hashes per request: BEP 52's advice, and the step in which libtorrent keeps book. */
+const SPAN_HASHES = 512;
+
+// For importers that know the reader by this file's name.
+export { readPieceLayers } from "./metainfo_layers.ts";
