@@ -1,0 +1,79 @@
+// One run as a person watches it: takes every event, writes log lines, and shows progress either as a bar (on a
+// terminal) or as a log line now and then. Nothing else writes to stderr while it is in use.
+
+import type { Phase, Report, RunEvent } from "../events.ts";
+import type { Clock } from "../ports.ts";
+import { Bar } from "./bar.ts";
+import { createLog, type Log, type LogFormat, type LogLevel } from "./log.ts";
+import { formatShare } from "./format.ts";
+import { LinePacer, transferLine, transferText, workLine } from "./progress.ts";
+
+export interface ViewOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly color: boolean;
+  /** Whether the stream is a terminal that can redraw a line. */
+  readonly bar: boolean;
+  readonly columns: () => number;
+  readonly write: (text: string) => void;
+  readonly clock: Clock;
+}
+
+export class View {
+  readonly #log: Log;
+  readonly #bar: Bar | undefined;
+  readonly #clock: Clock;
+  readonly #pacer = new LinePacer();
+  #phase: Phase = "starting";
+
+  constructor(options: ViewOptions) {
+    this.#clock = options.clock;
+    // A bar among JSON lines would make them unreadable for whoever asked for JSON.
+    this.#bar = options.bar && options.format === "text" ? new Bar(options) : undefined;
+    this.#log = createLog({
+      level: options.level,
+      format: options.format,
+      color: options.color,
+      unixMs: () => options.clock.unixMs(),
+      write: (line) => this.#bar === undefined ? options.write(line) : this.#bar.above(line),
+    });
+  }
+
+  /** Shows an event. Bound: it can be handed over as a `Report`. */
+  readonly report: Report = (event: RunEvent) => {
+    switch (event.kind) {
+      case "note":
+        this.#log(event.level, event.logger, event.text);
+        break;
+      case "phase":
+        this.#phase = event.phase;
+        this.#bar?.clear();
+        this.#log("info", "mirror.watcher", `State transition: ${event.previous} → ${event.phase}`);
+        break;
+      case "transfer": {
+        const { progress } = event;
+        const shown = { label: "Download", doneBytes: progress.doneBytes, totalBytes: progress.totalBytes };
+        const nowMs = this.#clock.nowMs();
+        if (this.#bar !== undefined) this.#bar.show(shown, transferText(progress), nowMs);
+        else if (this.#pacer.isDue(shown, nowMs)) {
+          this.#log("info", "mirror.session", transferLine(progress, this.#phase));
+        }
+        break;
+      }
+      case "work": {
+        const nowMs = this.#clock.nowMs();
+        if (this.#bar !== undefined) {
+          this.#bar.show(event, formatShare(event.doneBytes, event.totalBytes), nowMs);
+        } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", "mirror.watcher", workLine(event));
+        break;
+      }
+      default:
+        event satisfies never;
+    }
+  };
+
+  /** Takes the bar away, so that whatever is written next begins on a line of its own. */
+  end(): void {
+    this.#bar?.clear();
+  }
+}
