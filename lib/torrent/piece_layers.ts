@@ -13,6 +13,7 @@ import {
   HASH_BYTES,
   log2Exact,
   MAX_HASHES_PER_REQUEST,
+  MerkleTree,
   rootOf,
   uncleCount,
   verifyProof,
@@ -133,6 +134,22 @@ export class PieceLayers {
   }
 
   /**
+   * What a request (21) for pieces' hashes, or for what is above them, gets.
+   *
+   * @returns Fresh bytes; undefined for what is below the piece layer, not known, or no valid request.
+   */
+  answer(asked: HashSpan): Uint8Array | undefined {
+    const layer = this.#layerOfFile.find((layer) =>
+      layer !== undefined && equalBytes(layer.root, asked.root)
+    );
+    if (layer === undefined || layer.pieces === 1 || layer.spans.some((span) => !span.isKnown)) {
+      return undefined;
+    }
+    layer.tree ??= new MerkleTree({ hashes: layer.hashes, level: this.#level });
+    return layer.tree.answer(asked);
+  }
+
+  /**
    * The request for the hashes of a piece's blocks, with the whole proof. Undefined where there is nothing below the
    * piece's own hash, or more than anybody answers (pieces above 128 MiB).
    */
@@ -201,6 +218,8 @@ interface Layer {
   readonly hashes: Uint8Array;
   /** Empty where all was known from the start. */
   readonly spans: Span[];
+  /** Made when somebody first asks: twice the layer's memory. */
+  tree?: MerkleTree;
 }
 
 /** What one request brings. */

@@ -13,7 +13,6 @@ import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { HashFetch } from "./hash_fetch.ts";
 import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
 import { MAX_UNASKED_BYTES, REQUEST_TIMEOUT_MS, SNUB_MS } from "./limits.ts";
-import { answerRequest, log2Exact } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
@@ -249,7 +248,7 @@ export class Swarm implements PeerOwner {
   /** Piece layers are answered from memory; leaves are not served while we only fetch. */
   onHashRequest(peer: PeerCore, span: HashSpan): void {
     const download = this.#download;
-    const hashes = download && download.info.kind !== "v1" ? this.#answer(download, span) : undefined;
+    const hashes = download && download.info.kind !== "v1" ? download.layers.answer(span) : undefined;
     if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
     // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
     const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
@@ -364,13 +363,5 @@ export class Swarm implements PeerOwner {
     }
     const data = bytes.subarray(at, at + METADATA_PIECE_BYTES);
     peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
-  }
-
-  #answer(download: Download, span: HashSpan): Uint8Array | undefined {
-    const source = download.layers.treeOf(span.root);
-    if (source === undefined) return undefined;
-    const pieceLevel = log2Exact(download.layout.blocksPerPiece);
-    if (span.base < pieceLevel) return undefined;
-    return answerRequest(span, source.rootLevel, source.node);
   }
 }

@@ -1,0 +1,253 @@
+// The driver: listens, dials, moves bytes between sockets and peers, and ticks. It decides nothing about pieces.
+//
+// Each connection is one loop: read into the peer's own buffer, let the peer parse it, write what that caused.
+// While a peer does not take what waits for it, nothing more is read from it. A stranger's fault ends its
+// connection; anything else that is thrown (a full disk, a bug) ends the session through `failed`.
+
+import { WireFault } from "../errors.ts";
+import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
+import { equalBytes } from "../bytes.ts";
+import { endpointKey } from "./compact.ts";
+import { DIAL_TIMEOUT_MS, MAX_HALF_OPEN, MAX_PORTS_PER_HOST, SEND_HIGH_WATER_BYTES } from "./limits.ts";
+import { PeerCore, type PeerSource } from "./peer_core.ts";
+import type { Candidate } from "./peer_book.ts";
+import type { Swarm } from "./swarm.ts";
+
+const TICK_MS = 500;
+
+interface Link {
+  readonly conn: TcpConn;
+  readonly peer: PeerCore;
+  swarm: Swarm | undefined;
+  /** The write under way; undefined when nothing is. */
+  writing: Promise<void> | undefined;
+  isClosed: boolean;
+}
+
+export interface SessionOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly maxPeers: number;
+  /** Bound already: who cannot listen never gets this far. */
+  readonly listeners: readonly TcpListener[];
+  /** Words for a log: what ended a connection. */
+  readonly onClosed?: (peer: PeerCore, why: string) => void;
+}
+
+export class Session implements AsyncDisposable {
+  readonly #options: SessionOptions;
+  readonly #swarms = new Set<Swarm>();
+  readonly #links = new Map<number, Link>();
+  readonly #stop = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #failed = Promise.withResolvers<never>();
+  #halfOpen = 0;
+  #nextNumber = 1;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    // Whoever does not wait for it must not be killed by it.
+    this.#failed.promise.catch(() => {});
+    for (const listener of options.listeners) this.#spawn(this.#accept(listener));
+    this.#spawn(this.#tickForEver());
+  }
+
+  /** Rejects when the session cannot go on: a full disk, or a bug. Never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get halfOpen(): number {
+    return this.#halfOpen;
+  }
+
+  add(swarm: Swarm): void {
+    this.#swarms.add(swarm);
+    this.#dialMore();
+  }
+
+  /** Closes the swarm's connections. */
+  remove(swarm: Swarm): void {
+    this.#swarms.delete(swarm);
+    for (const link of this.#links.values()) if (link.swarm === swarm) this.#close(link, "torrent removed");
+  }
+
+  /** Learns of a peer and dials it if there is room. */
+  learn(swarm: Swarm, endpoint: Endpoint, source: PeerSource): void {
+    if (swarm.learn(endpoint, source, this.#options.clock.nowMs())) this.#dialMore();
+  }
+
+  /** Sends what is waiting at any peer: to be called after the swarm was told something from outside. */
+  flush(): void {
+    for (const link of this.#links.values()) this.#write(link);
+  }
+
+  /** Closes everything and waits until all of it has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    for (const listener of this.#options.listeners) listener.close();
+    for (const link of this.#links.values()) this.#close(link, "stopped");
+    await Promise.all(this.#tasks);
+  }
+
+  #spawn(task: Promise<void>): void {
+    const watched = task.catch((error) => this.#failed.reject(error)).finally(() =>
+      this.#tasks.delete(watched)
+    );
+    this.#tasks.add(watched);
+  }
+
+  async #accept(listener: TcpListener): Promise<void> {
+    for (;;) {
+      const conn = await listener.accept();
+      if (conn === null) return;
+      if (this.#isUnwelcome(conn.remote.host)) {
+        conn.close();
+        continue;
+      }
+      const peer: PeerCore = new PeerCore({
+        number: this.#nextNumber++,
+        endpoint: conn.remote,
+        source: "incoming",
+        nowMs: this.#options.clock.nowMs(),
+        findOwner: (handshake) => {
+          for (const swarm of this.#swarms) {
+            const { v1, v2Short } = swarm.introduction.hashes;
+            const isIts = [v1, v2Short].some((hash) =>
+              hash !== undefined && equalBytes(hash, handshake.infoHash)
+            );
+            if (!isIts) continue;
+            this.#links.get(peer.number)!.swarm = swarm;
+            swarm.join(peer);
+            return swarm;
+          }
+          return undefined;
+        },
+      });
+      this.#spawn(this.#serve({ conn, peer, swarm: undefined, writing: undefined, isClosed: false }));
+    }
+  }
+
+  #isUnwelcome(host: string): boolean {
+    if (this.#links.size >= this.#options.maxPeers) return true;
+    let fromHost = 0;
+    for (const { conn } of this.#links.values()) if (conn.remote.host === host) fromHost++;
+    if (fromHost >= MAX_PORTS_PER_HOST * this.#swarms.size) return true;
+    return [...this.#swarms].some((swarm) => swarm.book.isBanned(host));
+  }
+
+  #dialMore(): void {
+    if (this.#stop.signal.aborted) return;
+    for (const swarm of this.#swarms) {
+      if (swarm.download?.isComplete === true) continue;
+      while (this.#halfOpen < MAX_HALF_OPEN && this.#links.size + this.#halfOpen < this.#options.maxPeers) {
+        const candidate = swarm.book.next(this.#options.clock.nowMs());
+        if (candidate === undefined) break;
+        this.#halfOpen++;
+        this.#spawn(this.#dial(swarm, candidate));
+      }
+    }
+  }
+
+  async #dial(swarm: Swarm, { endpoint, source }: Candidate): Promise<void> {
+    const { net, clock } = this.#options;
+    let conn: TcpConn;
+    try {
+      conn = await net.dialTcp(endpoint, { timeoutMs: DIAL_TIMEOUT_MS, signal: this.#stop.signal });
+    } catch {
+      // Most addresses are dead: the book remembers, nobody else needs to know.
+      swarm.book.ended(endpoint, { wasUseful: false, nowMs: clock.nowMs() });
+      return;
+    } finally {
+      this.#halfOpen--;
+    }
+    if (this.#stop.signal.aborted || !this.#swarms.has(swarm)) return conn.close();
+    const nowMs = clock.nowMs();
+    const peer = new PeerCore({ number: this.#nextNumber++, endpoint, source, nowMs, owner: swarm });
+    swarm.join(peer);
+    await this.#serve({ conn, peer, swarm, writing: undefined, isClosed: false });
+  }
+
+  /** One connection, from the first byte to the last. */
+  async #serve(link: Link): Promise<void> {
+    const { conn, peer } = link;
+    this.#links.set(peer.number, link);
+    let why = "closed by the peer";
+    try {
+      this.#write(link);
+      for (;;) {
+        const count = await conn.read(peer.space).catch(() => null);
+        if (count === null || link.isClosed) break;
+        peer.received(count, this.#options.clock.nowMs());
+        link.swarm?.refill(peer);
+        this.#settle();
+        while (peer.out.pending > SEND_HIGH_WATER_BYTES && link.writing !== undefined) await link.writing;
+      }
+    } catch (error) {
+      if (!(error instanceof WireFault)) throw error;
+      why = error.message;
+    } finally {
+      this.#close(link, why);
+    }
+  }
+
+  /** After something happened: close whom the swarms condemned, and send what is waiting. */
+  #settle(): void {
+    for (const swarm of this.#swarms) {
+      for (const { peer, why } of swarm.takeCondemned()) {
+        const link = this.#links.get(peer.number);
+        if (link !== undefined) this.#close(link, why);
+      }
+    }
+    this.flush();
+  }
+
+  #write(link: Link): void {
+    if (link.writing !== undefined || link.isClosed || link.peer.out.pending === 0) return;
+    const task = this.#writeAll(link).finally(() => link.writing = undefined);
+    link.writing = task;
+    this.#spawn(task);
+  }
+
+  async #writeAll({ conn, peer }: Link): Promise<void> {
+    for (let bytes = peer.out.take(); bytes !== undefined; bytes = peer.out.take()) {
+      try {
+        await conn.writeAll(bytes);
+      } catch {
+        // The read side ends too, and says so.
+        return conn.close();
+      }
+      peer.out.sent();
+    }
+  }
+
+  #close(link: Link, why: string): void {
+    if (link.isClosed) return;
+    link.isClosed = true;
+    this.#links.delete(link.peer.number);
+    link.conn.close();
+    link.swarm?.leave(link.peer, this.#options.clock.nowMs());
+    this.#options.onClosed?.(link.peer, `${endpointKey(link.peer.endpoint)} ${why}`);
+    this.flush();
+    if (!this.#stop.signal.aborted) this.#dialMore();
+  }
+
+  async #tickForEver(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const nowMs = clock.nowMs();
+      for (const link of this.#links.values()) {
+        try {
+          link.peer.tick(nowMs);
+        } catch (error) {
+          if (!(error instanceof WireFault)) throw error;
+          this.#close(link, error.message);
+        }
+      }
+      for (const swarm of this.#swarms) swarm.tick(nowMs);
+      this.#settle();
+      this.#dialMore();
+      await clock.sleep(TICK_MS, this.#stop.signal);
+    }
+  }
+}
