@@ -1,0 +1,151 @@
+// Follows the frames and blocks of a zstd stream without decoding them (RFC 8878, 3.1). The runtime's decoder says
+// nothing when a stream ends in the middle of a frame, and nothing of the sizes that frames declare; this sees both,
+// reads only headers, and refuses a window that would take too much memory before the decoder sees the frame.
+
+import { BadArchive } from "./archive.ts";
+
+/** How much memory a frame may ask for: what `zstd -d` itself takes, so --ultra -22 and --long=27 pass. */
+const MAX_WINDOW_BYTES = 128 << 20;
+
+const MAGIC = 0xfd2fb528;
+const SKIPPABLE_MAGIC = 0x184d2a50;
+
+type Field = "magic" | "skippableSize" | "descriptor" | "header" | "block" | "checksum";
+
+export class ZstdFrames {
+  /** What the next `#field.length` bytes are. */
+  #expects: Field = "magic";
+  #field = new Uint8Array(4);
+  #filled = 0;
+  /** Bytes of a block or a skippable frame that are passed over first. */
+  #skip = 0;
+  #descriptor = 0;
+  #lastBlock = false;
+  #declared: number | undefined = 0;
+  #frames = 0;
+
+  /** Content bytes of all frames begun so far; undefined as soon as one frame does not say. */
+  get declaredBytes(): number | undefined {
+    return this.#declared;
+  }
+
+  /** How many frames with content have begun. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Takes the next bytes of the stream, in any cut. @throws {BadArchive} */
+  feed(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#skip > 0) {
+        const n = Math.min(this.#skip, bytes.length - at);
+        this.#skip -= n;
+        at += n;
+        continue;
+      }
+      const n = Math.min(this.#field.length - this.#filled, bytes.length - at);
+      this.#field.set(bytes.subarray(at, at + n), this.#filled);
+      this.#filled += n;
+      at += n;
+      if (this.#filled === this.#field.length) this.#onField();
+    }
+  }
+
+  /** The stream has ended. @throws {BadArchive} When it ended inside a frame. */
+  end(): void {
+    const between = this.#expects === "magic" && this.#filled === 0 && this.#skip === 0;
+    if (!between || this.#frames === 0) throw new BadArchive("its zstd stream ends too early");
+  }
+
+  #await(field: Field, length: number): void {
+    this.#expects = field;
+    this.#field = new Uint8Array(length);
+    this.#filled = 0;
+  }
+
+  #onField(): void {
+    const field = this.#field;
+    switch (this.#expects) {
+      case "magic": {
+        const magic = littleEndian(field, 0, 4);
+        if (magic === MAGIC) return this.#await("descriptor", 1);
+        if ((magic & 0xfffffff0) === SKIPPABLE_MAGIC) return this.#await("skippableSize", 4);
+        throw new BadArchive("its zstd stream has something other than a frame where one must begin");
+      }
+      case "skippableSize":
+        this.#skip = littleEndian(field, 0, 4);
+        return this.#await("magic", 4);
+      case "descriptor":
+        this.#descriptor = field[0]!;
+        if ((this.#descriptor & 0x08) !== 0) {
+          throw new BadArchive("its zstd frame header has a reserved bit set");
+        }
+        return this.#await("header", headerBytes(this.#descriptor));
+      case "header":
+        this.#onHeader(field);
+        return this.#await("block", 3);
+      case "block": {
+        const header = littleEndian(field, 0, 3);
+        this.#lastBlock = (header & 1) !== 0;
+        const type = (header >> 1) & 3;
+        if (type === 3) throw new BadArchive("its zstd stream has a block of an unknown type");
+        // An RLE block is one byte, repeated.
+        this.#skip = type === 1 ? 1 : header >> 3;
+        if (!this.#lastBlock) return this.#await("block", 3);
+        return (this.#descriptor & 0x04) !== 0 ? this.#await("checksum", 4) : this.#await("magic", 4);
+      }
+      case "checksum":
+        return this.#await("magic", 4);
+      default:
+        this.#expects satisfies never;
+    }
+  }
+
+  #onHeader(field: Uint8Array): void {
+    const { window, contentSize } = parseHeader(this.#descriptor, field);
+    if (window > MAX_WINDOW_BYTES) {
+      throw new BadArchive(
+        `its zstd window is ${Math.floor(window / 2 ** 20)} MiB, more than the ${
+          MAX_WINDOW_BYTES >> 20
+        } MiB ` +
+          "we take (pack it with --long=27 or less)",
+      );
+    }
+    this.#frames++;
+    if (contentSize === undefined || this.#declared === undefined) this.#declared = undefined;
+    else this.#declared += contentSize;
+  }
+}
+
+/** Bytes of the frame header after the descriptor: window, dictionary id, content size. */
+function headerBytes(descriptor: number): number {
+  const single = (descriptor & 0x20) !== 0;
+  const dictionary = [0, 1, 2, 4][descriptor & 3]!;
+  return (single ? 0 : 1) + dictionary + contentSizeBytes(descriptor);
+}
+
+function contentSizeBytes(descriptor: number): number {
+  const single = (descriptor & 0x20) !== 0;
+  return [single ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+}
+
+function parseHeader(
+  descriptor: number,
+  field: Uint8Array,
+): { window: number; contentSize: number | undefined } {
+  const sizeBytes = contentSizeBytes(descriptor);
+  let contentSize: number | undefined;
+  if (sizeBytes > 0) {
+    contentSize = littleEndian(field, field.length - sizeBytes, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
+  }
+  if ((descriptor & 0x20) !== 0) return { window: contentSize!, contentSize };
+  const base = 2 ** (10 + (field[0]! >> 3));
+  return { window: base + (base / 8) * (field[0]! & 7), contentSize };
+}
+
+function littleEndian(bytes: Uint8Array, at: number, length: number): number {
+  let value = 0;
+  for (let i = length - 1; i >= 0; i--) value = value * 256 + bytes[at + i]!;
+  return value;
+}

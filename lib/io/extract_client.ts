@@ -1,0 +1,77 @@
+// Extraction in a Worker of its own: one is started for each archive and ended with it. The only state that both
+// sides share is the stop flag.
+
+import {
+  InvariantBroken,
+  NotEnoughSpace,
+  OperationFailed,
+  PathUnusable,
+  VerificationFailed,
+} from "../errors.ts";
+import type { Extracted, Extractor, ExtractRequest } from "../extract/extractor.ts";
+import type { ExtractAnswer, ExtractJob } from "./extract_worker.ts";
+
+export class WorkerExtractor implements Extractor {
+  async extract(request: ExtractRequest): Promise<Extracted> {
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const askToStop = () => void Atomics.store(stop, 0, 1);
+    // A static URL: it is how `deno compile` learns which module the binary must carry.
+    const worker = new Worker(new URL("./extract_worker.ts", import.meta.url), { type: "module" });
+    signal?.addEventListener("abort", askToStop);
+    try {
+      const answer = await new Promise<ExtractAnswer>((resolve, reject) => {
+        worker.onmessage = (event: MessageEvent<ExtractAnswer>) => {
+          if (event.data.kind !== "progress") resolve(event.data);
+          else request.onProgress?.(event.data.done, event.data.total);
+        };
+        worker.onerror = (event) => {
+          event.preventDefault();
+          reject(
+            new OperationFailed(`Cannot unpack ${request.archive}: the Worker failed: ${event.message}`),
+          );
+        };
+        const job: ExtractJob = {
+          archive: request.archive,
+          into: request.into,
+          stop: stop.buffer as SharedArrayBuffer,
+        };
+        worker.postMessage(job);
+      });
+      return extractedFrom(answer, signal);
+    } finally {
+      signal?.removeEventListener("abort", askToStop);
+      worker.terminate();
+    }
+  }
+}
+
+function extractedFrom(answer: ExtractAnswer, signal: AbortSignal | undefined): Extracted {
+  switch (answer.kind) {
+    case "done":
+      return answer.extracted;
+    case "cancelled":
+      throw signal?.reason ?? new InvariantBroken("only the signal stops an extraction");
+    case "failed":
+      throw errorOf(answer);
+    case "progress":
+      throw new InvariantBroken("progress is no last word");
+  }
+}
+
+/** Errors lose their class between Workers; the code says which it was. */
+function errorOf(answer: { readonly code: string; readonly message: string }): Error {
+  switch (answer.code) {
+    case "verification_failed":
+      return new VerificationFailed(answer.message);
+    case "no_space":
+      return new NotEnoughSpace(answer.message);
+    case "path_unusable":
+      return new PathUnusable(answer.message);
+    case "failed":
+      return new OperationFailed(answer.message);
+    default:
+      return new InvariantBroken(answer.message);
+  }
+}

@@ -1,0 +1,71 @@
+// The Worker that unpacks one archive and ends: decoding takes hours of processor time, and most of it inside one
+// synchronous call, so it must not be where peers are served. It hears one message, the job; to stop it there is a
+// flag in shared memory, because it reads no messages while it decodes.
+
+import { InvariantBroken, SnapError } from "../errors.ts";
+import { sourceOf } from "../extract/archive.ts";
+import type { Extracted } from "../extract/extractor.ts";
+import { unpackLedger } from "../extract/unpack.ts";
+import { systemFiles } from "./files.ts";
+
+/** Sent once to the Worker. */
+export interface ExtractJob {
+  readonly archive: string;
+  readonly into: string;
+  /** One Int32; anything but 0 asks the Worker to stop, remove what it wrote and answer "cancelled". */
+  readonly stop: SharedArrayBuffer;
+}
+
+/** What the Worker answers: progress a few times a second, then exactly one of the others. */
+export type ExtractAnswer =
+  | { readonly kind: "progress"; readonly done: number; readonly total: number }
+  | { readonly kind: "done"; readonly extracted: Extracted }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+class Cancelled extends Error {}
+
+/** Milliseconds between two words about progress. */
+const PROGRESS_MS = 200;
+
+const scope = self as unknown as {
+  onmessage: ((event: MessageEvent<ExtractJob>) => void) | null;
+  postMessage(answer: ExtractAnswer): void;
+};
+
+scope.onmessage = (event) => {
+  run(event.data).then((extracted) => scope.postMessage({ kind: "done", extracted }), (error: unknown) => {
+    scope.postMessage(error instanceof Cancelled ? { kind: "cancelled" } : failureOf(error));
+  });
+};
+
+async function run(job: ExtractJob): Promise<Extracted> {
+  const stop = new Int32Array(job.stop);
+  const archive = systemFiles.open(job.archive, "read");
+  let toldMs = -Infinity;
+  try {
+    return await unpackLedger(systemFiles, {
+      source: sourceOf(archive),
+      archive: job.archive,
+      into: job.into,
+      checkCancelled() {
+        if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
+      },
+      onProgress(done, total) {
+        const nowMs = performance.now();
+        if (nowMs - toldMs < PROGRESS_MS && done < total) return;
+        toldMs = nowMs;
+        scope.postMessage({ kind: "progress", done, total });
+      },
+    });
+  } finally {
+    archive.close();
+  }
+}
+
+function failureOf(error: unknown): ExtractAnswer {
+  if (error instanceof SnapError) return { kind: "failed", code: error.code, message: error.message };
+  if (error instanceof InvariantBroken) return { kind: "failed", code: "bug", message: error.message };
+  const why = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { kind: "failed", code: "bug", message: why };
+}
