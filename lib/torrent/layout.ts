@@ -8,7 +8,7 @@
 // of the byte space, padding included, as SHA-1 is over both.
 
 import { invariant } from "../errors.ts";
-import type { Info, TorrentFile } from "./metainfo.ts";
+import type { Info, TorrentFile } from "./info.ts";
 
 /** Bytes of a block: what a request names and a leaf hashes (BEP 3, BEP 52). */
 export const BLOCK_BYTES = 16384;
@@ -28,7 +28,7 @@ export interface Span {
 
 /** What a layout is made from. */
 export interface LayoutSource extends Pick<Info, "kind" | "pieceLength" | "pieceCount" | "files"> {
-  /** Where the byte space of a v1 torrent ends when padding follows its last file. */
+  /** Where the byte space of a v1 torrent ends, padding after its last file included; unused for others. */
   readonly paddedLength?: number;
 }
 
@@ -59,7 +59,7 @@ export class Layout {
     this.totalLength = source.files.reduce((sum, file) => sum + file.length, 0);
     const last = source.files[this.#filled.at(-1) ?? -1];
     const dataEnd = last === undefined ? 0 : last.offset + last.length;
-    this.#end = Math.max(dataEnd, source.paddedLength ?? 0);
+    this.#end = source.kind === "v1" ? Math.max(dataEnd, source.paddedLength ?? 0) : dataEnd;
     this.single = this.#filled.length === 1 && this.#starts[0] === 0 && this.#end === dataEnd;
     this.singleFile = this.#filled[0] ?? 0;
   }
@@ -81,8 +81,8 @@ export class Layout {
       );
       end = file.offset + file.length;
     }
-    const pieces = Math.ceil((layout.kind === "v1" ? layout.#end : end) / layout.pieceLength);
-    invariant(pieces === layout.pieceCount, `${layout.pieceCount} pieces hold ${end} bytes`);
+    const pieces = Math.ceil(layout.#end / layout.pieceLength);
+    invariant(pieces === layout.pieceCount, `${layout.pieceCount} pieces hold ${layout.#end} bytes`);
     return layout;
   }
 
@@ -103,8 +103,8 @@ export class Layout {
 
   /** Bytes of a piece that its blocks cover: 1 to `pieceLength`. */
   pieceSize(piece: PieceIndex): number {
-    const from = piece * this.pieceLength;
-    return Math.min(this.pieceLength, (this.kind === "v1" ? this.#end : this.#fileEnd(piece)) - from);
+    const end = this.kind === "v1" ? this.#end : this.#fileEnd(piece);
+    return Math.min(this.pieceLength, end - piece * this.pieceLength);
   }
 
   /** Bytes of files in a piece: less than its size only where a v1 torrent has padding. */

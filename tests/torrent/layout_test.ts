@@ -88,6 +88,7 @@ Deno.test("Layout.single is false for one file with padding before or after it",
   const source = { kind: "v1", pieceLength: 16384, pieceCount: 1, files: tail } as const;
   assert.equal(Layout.of(source).single, true);
   assert.equal(Layout.of({ ...source, paddedLength: 16384 }).single, false);
+  assert.equal(Layout.of({ ...source, kind: "hybrid", paddedLength: 16384 }).single, true);
 });
 
 Deno.test("Layout.single holds when all other files are empty", () => {
