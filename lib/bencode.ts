@@ -1,11 +1,12 @@
 // Bencoding both ways (BEP 3), for bytes from strangers. Strict mode takes exactly the canonical form, so that
-// encode(decode(x)) equals x; lenient mode also takes dictionaries in any order, with the last of two equal keys.
-// Every dictionary remembers the bytes of its values: what is hashed or signed is what came, never a re-encoding.
+// encode(decode(x)) equals x; lenient mode also takes what libtorrent takes: dictionaries in any order (the first of
+// two equal keys counts) and leading zeros. Every dictionary remembers the bytes of its values: what is hashed or
+// signed is what came, never a re-encoding.
 //
 // Keys are binary strings, one character per byte (`piece layers` has raw hashes for keys). Byte strings are views
-// into the input, not copies.
+// into the input, not copies. Nothing is allocated by a length that the input only claims.
 
-import { compareBytes, concatBytes, fromBinaryString, toBinaryString, utf8 } from "./bytes.ts";
+import { compareBytes, toBinaryString, utf8 } from "./bytes.ts";
 import { WireFault } from "./errors.ts";
 
 /** A decoded value. Integers are numbers within ±(2^53 - 1) and bigints outside. */
@@ -18,6 +19,7 @@ export type Encodable =
   | string
   | Uint8Array
   | BDict
+  | Verbatim
   | readonly Encodable[]
   | ReadonlyMap<string, Encodable>
   | { readonly [key: string]: Encodable | undefined };
@@ -30,63 +32,75 @@ export class BencodeFault extends WireFault {
   }
 }
 
+/** Something already bencoded, put into what is encoded as it is: a signed value, an info dictionary. */
+export class Verbatim {
+  /** @param bytes Exactly one bencoded value; kept, not copied, and not checked. */
+  constructor(readonly bytes: Uint8Array) {}
+}
+
 /** A dictionary: values by binary-string key, and each value's bytes as they came. */
 export class BDict {
-  readonly #values = new Map<string, Bencoded>();
-  readonly #spans = new Map<string, Uint8Array>();
+  readonly #source: Uint8Array;
+  readonly #entries = new Map<string, { value: Bencoded; from: number; to: number }>();
 
-  /** @internal Only the decoder fills one. */
-  set(key: string, value: Bencoded, raw: Uint8Array): void {
-    this.#values.set(key, value);
-    this.#spans.set(key, raw);
+  /** @internal Only the decoder makes one. @param source The whole input. */
+  constructor(source: Uint8Array) {
+    this.#source = source;
+  }
+
+  /** @internal Only the decoder fills one. The value's bencoding is `from` to `to` of the input. */
+  add(key: string, value: Bencoded, from: number, to: number): void {
+    if (!this.#entries.has(key)) this.#entries.set(key, { value, from, to });
   }
 
   get size(): number {
-    return this.#values.size;
+    return this.#entries.size;
   }
 
   has(key: string): boolean {
-    return this.#values.has(key);
+    return this.#entries.has(key);
   }
 
+  /** In the order they came, which in strict mode is that of their bytes. */
   keys(): IterableIterator<string> {
-    return this.#values.keys();
+    return this.#entries.keys();
   }
 
-  entries(): IterableIterator<[string, Bencoded]> {
-    return this.#values.entries();
+  *entries(): IterableIterator<[string, Bencoded]> {
+    for (const [key, { value }] of this.#entries) yield [key, value];
   }
 
   get(key: string): Bencoded | undefined {
-    return this.#values.get(key);
+    return this.#entries.get(key)?.value;
   }
 
   /** The value's bencoding exactly as it came: a view into the input. */
   raw(key: string): Uint8Array | undefined {
-    return this.#spans.get(key);
+    const entry = this.#entries.get(key);
+    return entry === undefined ? undefined : this.#source.subarray(entry.from, entry.to);
   }
 
   /** The value if it is a byte string, otherwise undefined. */
   bytes(key: string): Uint8Array | undefined {
-    const value = this.#values.get(key);
+    const value = this.get(key);
     return value instanceof Uint8Array ? value : undefined;
   }
 
   /** The value if it is an integer within ±(2^53 - 1), otherwise undefined. */
   int(key: string): number | undefined {
-    const value = this.#values.get(key);
+    const value = this.get(key);
     return typeof value === "number" ? value : undefined;
   }
 
   /** The value if it is a dictionary, otherwise undefined. */
   dict(key: string): BDict | undefined {
-    const value = this.#values.get(key);
+    const value = this.get(key);
     return value instanceof BDict ? value : undefined;
   }
 
   /** The value if it is a list, otherwise undefined. */
   list(key: string): readonly Bencoded[] | undefined {
-    const value = this.#values.get(key);
+    const value = this.get(key);
     return isList(value) ? value : undefined;
   }
 }
@@ -98,7 +112,7 @@ export function isList(value: Bencoded | undefined): value is readonly Bencoded[
 
 /** How much a stranger may make us do. */
 export interface DecodeOptions {
-  /** "strict" (default) or "lenient": dictionary keys unsorted or twice. */
+  /** "strict" (default) or "lenient": dictionary keys unsorted or twice, leading zeros. */
   readonly mode?: "strict" | "lenient";
   /** Deepest nesting of lists and dictionaries; default 100. */
   readonly maxDepth?: number;
@@ -144,12 +158,13 @@ export function decodeDict(bytes: Uint8Array, options: DecodeOptions = {}): BDic
  * Encodes canonically: keys sorted by their bytes, object members that are undefined left out.
  *
  * @returns A fresh buffer, the caller's.
- * @throws {RangeError} For a number that is not an integer within ±(2^53 - 1), or a key above U+00FF.
+ * @throws {RangeError} For a number that is not an integer within ±(2^53 - 1), a bigint of more than 20 digits, or a
+ * key with a character above U+00FF.
  */
 export function encode(value: Encodable): Uint8Array {
-  const parts: Uint8Array[] = [];
-  encodeInto(parts, value);
-  return concatBytes(...parts);
+  const out = new Output();
+  encodeInto(out, value);
+  return out.taken();
 }
 
 /** One walk over the input. Recursion is bounded by `maxDepth`. */
@@ -189,10 +204,11 @@ class Decoder {
     if (negative) this.at++;
     const from = this.at;
     this.#digits(MAX_INTEGER_DIGITS, E);
-    if (negative && this.#bytes[from] === ZERO) throw this.#fault("negative zero or a leading zero");
+    if (negative && this.#strict && this.#bytes[from] === ZERO) throw this.#fault("negative zero");
     const digits = toBinaryString(this.#bytes.subarray(from, this.at));
     this.at++;
     const number = Number(digits);
+    if (number === 0) return 0;
     if (number <= Number.MAX_SAFE_INTEGER) return negative ? -number : number;
     return negative ? -BigInt(digits) : BigInt(digits);
   }
@@ -219,7 +235,7 @@ class Decoder {
 
   #dict(depth: number): BDict {
     this.#enter(depth);
-    const dict = new BDict();
+    const dict = new BDict(this.#bytes);
     let previous: Uint8Array | undefined;
     while (this.#bytes[this.at] !== E) {
       this.#countToken();
@@ -231,13 +247,13 @@ class Decoder {
       previous = key;
       const from = this.at;
       const value = this.value(depth);
-      dict.set(toBinaryString(key), value, this.#bytes.subarray(from, this.at));
+      dict.add(toBinaryString(key), value, from, this.at);
     }
     this.at++;
     return dict;
   }
 
-  /** Walks over a canonical run of digits up to the terminator, which is left unread. */
+  /** Walks over a run of digits (in strict mode a canonical one) up to the terminator, which is left unread. */
   #digits(most: number, terminator: number): void {
     const from = this.at;
     for (;;) {
@@ -248,7 +264,7 @@ class Decoder {
       if (this.at - from >= most) throw this.#fault("a number is too long");
       this.at++;
     }
-    if (this.#bytes[from] === ZERO && this.at - from > 1) throw this.#fault("a leading zero");
+    if (this.#strict && this.#bytes[from] === ZERO && this.at - from > 1) throw this.#fault("a leading zero");
   }
 
   #enter(depth: number): void {
@@ -265,47 +281,90 @@ class Decoder {
   }
 }
 
-function encodeInto(parts: Uint8Array[], value: Encodable): void {
+/** Bytes on their way out, in a buffer that doubles. */
+class Output {
+  #bytes = new Uint8Array(256);
+  #length = 0;
+
+  /** @param text ASCII only. */
+  ascii(text: string): void {
+    this.#reserve(text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
+  }
+
+  /** @throws {RangeError} When a character is above U+00FF. */
+  key(text: string): void {
+    this.ascii(`${text.length}:`);
+    this.#reserve(text.length);
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0xff) throw new RangeError(`character ${code} of a key does not fit a byte`);
+      this.#bytes[this.#length++] = code;
+    }
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  string(bytes: Uint8Array): void {
+    this.ascii(`${bytes.length}:`);
+    this.raw(bytes);
+  }
+
+  taken(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+}
+
+function encodeInto(out: Output, value: Encodable): void {
   if (typeof value === "number") {
     if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an integer within ±(2^53 - 1)`);
-    parts.push(utf8(`i${value}e`.replace("i-0e", "i0e")));
+    out.ascii(`i${value === 0 ? 0 : value}e`);
   } else if (typeof value === "bigint") {
-    parts.push(utf8(`i${value}e`));
+    if (value >= MAX_BIGINT || value <= -MAX_BIGINT) {
+      throw new RangeError(`${value} has more than ${MAX_INTEGER_DIGITS} digits`);
+    }
+    out.ascii(`i${value}e`);
   } else if (typeof value === "string") {
-    encodeBytes(parts, utf8(value));
+    out.string(utf8(value));
   } else if (value instanceof Uint8Array) {
-    encodeBytes(parts, value);
+    out.string(value);
   } else if (isEncodableList(value)) {
-    parts.push(LIST_START);
-    for (const item of value) encodeInto(parts, item);
-    parts.push(END);
+    out.ascii("l");
+    for (const item of value) encodeInto(out, item);
+    out.ascii("e");
+  } else if (value instanceof Verbatim) {
+    out.raw(value.bytes);
   } else if (value instanceof BDict) {
-    encodeEntries(parts, [...value.entries()]);
+    encodeEntries(out, [...value.entries()]);
   } else if (value instanceof Map) {
-    encodeEntries(parts, [...value]);
+    encodeEntries(out, [...value]);
   } else {
-    encodeEntries(parts, Object.entries(value));
+    encodeEntries(out, Object.entries(value));
   }
 }
 
-function encodeEntries(
-  parts: Uint8Array[],
-  entries: readonly (readonly [string, Encodable | undefined])[],
-): void {
-  const sorted = entries
-    .map(([key, value]) => ({ key: fromBinaryString(key), value }))
-    .sort((a, b) => compareBytes(a.key, b.key));
-  parts.push(DICT_START);
-  for (const { key, value } of sorted) {
+/** Binary strings compare as their bytes do. */
+function encodeEntries(out: Output, entries: [string, Encodable | undefined][]): void {
+  entries.sort(([a], [b]) => a < b ? -1 : 1);
+  out.ascii("d");
+  for (const [key, value] of entries) {
     if (value === undefined) continue;
-    encodeBytes(parts, key);
-    encodeInto(parts, value);
+    out.key(key);
+    encodeInto(out, value);
   }
-  parts.push(END);
-}
-
-function encodeBytes(parts: Uint8Array[], bytes: Uint8Array): void {
-  parts.push(utf8(`${bytes.length}:`), bytes);
+  out.ascii("e");
 }
 
 function isEncodableList(value: Encodable): value is readonly Encodable[] {
@@ -313,8 +372,8 @@ function isEncodableList(value: Encodable): value is readonly Encodable[] {
 }
 
 const [I, L, D, E, MINUS, COLON, ZERO, NINE] = [0x69, 0x6c, 0x64, 0x65, 0x2d, 0x3a, 0x30, 0x39] as const;
-const [LIST_START, DICT_START, END] = [utf8("l"), utf8("d"), utf8("e")] as const;
 /** As libtorrent: more digits than a signed 64-bit integer has are an overflow. */
 const MAX_INTEGER_DIGITS = 20;
+const MAX_BIGINT = 10n ** BigInt(MAX_INTEGER_DIGITS);
 /** 9,999,999,999 bytes: far above any input that fits memory, far below 2^53. */
 const MAX_LENGTH_DIGITS = 10;

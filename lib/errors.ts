@@ -60,6 +60,13 @@ export class VerificationFailed extends SnapError {
   readonly exitCode: number = EXIT.untrusted;
 }
 
+/** A .torrent file or an info dictionary that is malformed, contradicts itself or breaks a limit. */
+export class MetainfoInvalid extends VerificationFailed {
+  constructor(readonly why: string, options?: ErrorOptions) {
+    super(`Cannot use the torrent: ${why}`, options);
+  }
+}
+
 /** The disk cannot hold what is asked, seen before the first byte or in the middle. */
 export class NotEnoughSpace extends SnapError {
   readonly code = "no_space";

@@ -1,18 +1,12 @@
-// The `piece layers` of a .torrent file (BEP 52). They lie outside the info dictionary, so that nothing vouches for
-// them but the files' roots: a layer is kept only when it hashes to its root, and fetched from peers when it is not
-// there.
+// Reading the `piece layers` of a .torrent file (BEP 52). They lie outside the info dictionary, so that nothing vouches
+// for them but the files' roots: a layer is kept only when it hashes to its root. The rest comes from peers.
 
 import type { BDict } from "../bencode.ts";
 import { equalBytes, toBinaryString, toHex } from "../bytes.ts";
+import type { TorrentFile } from "./info.ts";
+import { BLOCK_BYTES } from "./layout.ts";
 import { refuse } from "./listed_file.ts";
 import { ceil2, HASH_BYTES, log2Exact, rootOf, zeroHash } from "./merkle.ts";
-import { BLOCK_BYTES } from "./layout.ts";
-
-/** What of a file decides whether it has a layer, and which. */
-interface LayeredFile {
-  readonly length: number;
-  readonly piecesRoot: Uint8Array | undefined;
-}
 
 /**
  * The layers that are right, by their file's root in hex.
@@ -24,7 +18,7 @@ interface LayeredFile {
  */
 export function readPieceLayers(
   layers: BDict,
-  files: readonly LayeredFile[],
+  files: readonly TorrentFile[],
   pieceLength: number,
 ): Map<string, Uint8Array> {
   for (const key of layers.keys()) {
@@ -46,13 +40,13 @@ export function readPieceLayers(
     const root = toHex(piecesRoot);
     if (hashed.has(root)) continue; // equal files share one layer
     hashed.add(root);
-    if (isLayerOf(piecesRoot, hashes, pieceLength)) good.set(root, hashes);
+    if (leadsTo(piecesRoot, hashes, pieceLength)) good.set(root, hashes);
   }
   return good;
 }
 
-/** Whether piece hashes lead to a file's root. @param hashes 32 bytes for each piece of a file of two or more. */
-export function isLayerOf(piecesRoot: Uint8Array, hashes: Uint8Array, pieceLength: number): boolean {
+/** Whether a file's piece hashes lead to its root. */
+function leadsTo(piecesRoot: Uint8Array, hashes: Uint8Array, pieceLength: number): boolean {
   const width = ceil2(hashes.length / HASH_BYTES);
   const padding = zeroHash(log2Exact(pieceLength / BLOCK_BYTES));
   return equalBytes(rootOf(hashes, width, padding), piecesRoot);
