@@ -1,0 +1,27 @@
+// HOST:PORT as people and magnets write it, and back.
+
+import type { Endpoint } from "./ports.ts";
+
+/**
+ * Reads `host:port`, `1.2.3.4:port` or `[v6]:port`.
+ *
+ * @returns undefined when it is none of them, or the port is not 1 to 65535.
+ */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = SHAPE.exec(text.trim());
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || port < 1 || port > 65535 || host.length > MAX_HOST_LENGTH) return undefined;
+  if (match?.[1] !== undefined && !URL.canParse(`http://[${host}]/`)) return undefined;
+  return { host: host.toLowerCase(), port };
+}
+
+/** The shape that parseEndpoint() reads. */
+export function formatEndpoint({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** An IPv6 address in brackets, or letters, digits, dots, hyphens and underscores; then the port. */
+const SHAPE = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i;
+/** RFC 1035: a name has at most 253 characters. */
+const MAX_HOST_LENGTH = 253;
