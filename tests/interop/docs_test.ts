@@ -1,0 +1,56 @@
+// Runs every command of docs/mirror-leech-mode.md, in its order and in one folder, with `nano-snap` on PATH being the
+// program of this tree and its DHT being the one on loopback. A document whose commands fail is wrong.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { disposeFixtures } from "./ledger_fixture.ts";
+import { needStage, Stage } from "./stage.ts";
+import { runProgram, sha256OfFile } from "./support.ts";
+import { TEST_KEY } from "./swarm.ts";
+
+Deno.test.afterAll(disposeFixtures);
+
+const ROOT = join(import.meta.dirname ?? ".", "..", "..");
+const SMALL = 25_000;
+
+Deno.test({
+  name: "docs/mirror-leech-mode.md: each command ends 0 and leaves the ledger",
+  ignore: needStage("7zz"),
+  async fn() {
+    const commands = commandsOf(Deno.readTextFileSync(join(ROOT, "docs", "mirror-leech-mode.md")));
+    assert.ok(commands.length >= 6, `only ${commands.length} commands found`);
+    await using stage = await Stage.open();
+    const published = await stage.publish({ blocks: SMALL, pieceSize: 1 << 20 });
+    const bin = stage.temp.join("bin");
+    Deno.mkdirSync(bin);
+    // The two options that have no variable keep the program on loopback.
+    const shim = `#!/bin/sh
+[ "$1" = get ] && set -- "$@" --bind 127.0.0.1 --no-trackers
+exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
+`;
+    Deno.writeTextFileSync(join(bin, "nano-snap"), shim, { mode: 0o755 });
+    const env = {
+      PATH: `${bin}:${Deno.env.get("PATH")}`,
+      DHT_BOOTSTRAP: stage.swarm.bootstrap(),
+      AUTHORITY_PUBKEY: TEST_KEY,
+      PORT: "0",
+      RUNNER_TEMP: stage.temp.path,
+      SEED: `127.0.0.1:${published.seeds[0]?.port}`,
+    };
+    for (const command of commands) {
+      const result = await runProgram("bash", ["-euc", command], { cwd: stage.temp.path, env });
+      assert.equal(result.code, 0, `${command}\n${result.stderr}`);
+    }
+    for (const folder of ["nano-data", "nano"]) {
+      assert.equal(sha256OfFile(stage.temp.join(folder, "data.ldb")), published.ledger.sha256);
+    }
+  },
+});
+
+/** The blocks marked `sh`, and the `run:` lines of workflow examples. */
+function commandsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].flatMap(([, language, body = ""]) => {
+    if (language === "sh") return [body];
+    return language === "yaml" ? [...body.matchAll(/^ *- run: (.*)$/gm)].map((line) => line[1] ?? "") : [];
+  });
+}
