@@ -19,8 +19,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   io: [], // implements lib/ports.ts; nothing in lib imports it
 };
 
-/** A Worker's entry file is a small main.ts: it may also import the code that it runs. */
-const WORKER_ENTRY = /^io\/[a-z0-9_]*worker\.ts$/;
+/** The two ends of a Worker: its entry file, a small main.ts, imports what it runs; the client, that code's interface. */
+const WORKER_END = /^io\/[a-z0-9_]+_(worker|client)\.ts$/;
 const WORKERS_MAY_IMPORT: readonly string[] = ["torrent", "extract", "ledger"];
 
 /** Modules of node: that only compute. All others reach the machine and belong in lib/io. */
@@ -135,7 +135,7 @@ function mayImport(path: string, target: string): boolean {
   if (target.startsWith("..")) return !target.endsWith(".ts"); // an asset outside lib/: AUTHORITY_PUBKEY's kind
   const to = folderOf(target);
   if (to === from || to === "") return true;
-  if (WORKER_ENTRY.test(path) && WORKERS_MAY_IMPORT.includes(to)) return true;
+  if (WORKER_END.test(path) && WORKERS_MAY_IMPORT.includes(to)) return true;
   return MAY_IMPORT[from]?.includes(to) ?? false;
 }
 
