@@ -46,6 +46,7 @@ for (const { name, play, atLeastPieces } of BY_POINTER) {
       await using run = stage.get();
       const answer = await mustGet(run, published, stage.dataDir);
       const { facts } = published.ledger;
+      assert.equal(answer.already_current, false);
       assert.deepEqual(answer.ledger, {
         version: facts.version,
         block_count: facts.blockCount,
@@ -167,7 +168,8 @@ Deno.test({
     const before = await stage.uploaded(published);
     const written = Deno.statSync(join(stage.dataDir, "data.ldb")).mtime;
     await using second = stage.get();
-    await mustGet(second, published, stage.dataDir);
+    const answer = await mustGet(second, published, stage.dataDir);
+    assert.deepEqual([answer.already_current, answer.downloaded_bytes], [true, 0]);
     assert.match((await second.finished()).stderr, /already current/i);
     assert.deepEqual(await stage.uploaded(published), before);
     assert.deepEqual(Deno.statSync(join(stage.dataDir, "data.ldb")).mtime, written);
