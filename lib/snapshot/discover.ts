@@ -1,0 +1,238 @@
+// Which snapshot is current: asks the DHT for the authority's item until an answer can be trusted (protocol.md 2.5,
+// design.md 4). The verdict on one lookup:
+//
+//   good        -> stored, returned
+//   none, stale -> again after a short, growing pause, until the time is up: exit 3
+//   conflict    -> two values at the highest seq: three lookups ten seconds apart, then exit 4
+//   unreadable  -> signed, but of a shape that we do not know: exit 4
+//
+// Forged and foreign answers are counted and change nothing. A lookup cut off by the time limit still counts for
+// what it found: what is verified and not below the stored seq is good.
+
+import { equalBytes, parseUtf8, toHex } from "../bytes.ts";
+import type { SignedItem } from "../dht/signature.ts";
+import { NothingDiscovered, PointerUntrusted } from "../errors.ts";
+import type { Report } from "../events.ts";
+import type { Clock } from "../ports.ts";
+import { parsePointer, type Pointer, pointerHex } from "./pointer.ts";
+import type { Floor, TrustStore } from "./trust.ts";
+
+/** What is needed of a DHT node; `DhtNode` has it. */
+export interface ItemSource {
+  getItem(options: {
+    readonly publicKey: Uint8Array;
+    readonly salt: Uint8Array;
+    readonly signal: AbortSignal;
+    readonly onItem?: (item: SignedItem) => void;
+  }): Promise<ItemLookup>;
+}
+
+/** The part of a lookup's result that decides. */
+export interface ItemLookup {
+  readonly item: SignedItem | undefined;
+  readonly conflict: boolean;
+  readonly answers: number;
+  readonly forged: number;
+}
+
+/** A verified pointer that is not below what was accepted before. */
+export interface Candidate {
+  readonly pointer: Pointer;
+  readonly item: SignedItem;
+}
+
+export interface DiscoverOptions {
+  readonly dht: ItemSource;
+  readonly trust: TrustStore;
+  /** 32 bytes. */
+  readonly authority: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly clock: Clock;
+  /** Infinity waits for ever. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  /**
+   * Called during a lookup at the first good answer, and again when a newer one names another snapshot: connecting
+   * may begin with it. What `discover` returns may still differ, or be a refusal.
+   */
+  readonly onCandidate?: (candidate: Candidate) => void;
+}
+
+/**
+ * Finds the current pointer and raises the stored seq to it.
+ *
+ * @throws {NothingDiscovered} When the time is up. `PointerUntrusted` for a conflict or an unknown shape.
+ * @throws The signal's reason when it aborts; `PathUnusable` or `NotEnoughSpace` when trust cannot be stored.
+ */
+export async function discover(options: DiscoverOptions): Promise<Candidate> {
+  const timeUp = new AbortController();
+  const over = new AbortController();
+  if (options.timeoutMs !== Infinity) {
+    void options.clock.sleep(options.timeoutMs, over.signal).then(() => timeUp.abort());
+  }
+  try {
+    return await new Discovery(options, timeUp.signal).run();
+  } finally {
+    over.abort();
+  }
+}
+
+type Verdict =
+  | { readonly kind: "good"; readonly candidate: Candidate }
+  | { readonly kind: "conflict" | "unreadable" | "stale"; readonly item: SignedItem }
+  | { readonly kind: "none" };
+
+class Discovery {
+  readonly #options: DiscoverOptions;
+  readonly #timeUp: AbortSignal;
+  readonly #stop: AbortSignal;
+  #conflicts = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  /** For the sentence at the end. */
+  #answers = 0;
+  #forged = 0;
+  #staleSeq: number | undefined;
+  #candidate: Candidate | undefined;
+
+  constructor(options: DiscoverOptions, timeUp: AbortSignal) {
+    this.#options = options;
+    this.#timeUp = timeUp;
+    this.#stop = AbortSignal.any([options.signal, timeUp]);
+  }
+
+  async run(): Promise<Candidate> {
+    const { dht, authority: publicKey, salt, clock, signal } = this.#options;
+    for (;;) {
+      const onItem = (item: SignedItem) => this.#offer(item);
+      const lookup = await dht.getItem({ publicKey, salt, signal: this.#stop, onItem });
+      signal.throwIfAborted();
+      const verdict = judge(lookup, this.#options.trust.floor({ publicKey, salt }));
+      this.#remember(lookup, verdict);
+      if (verdict.kind === "good") return this.#accept(verdict.candidate);
+      if (verdict.kind === "unreadable") throw unreadable(verdict.item);
+      if (
+        verdict.kind === "conflict" && (this.#conflicts === LOOKUPS_BEFORE_REFUSAL || this.#timeUp.aborted)
+      ) {
+        throw contradiction(verdict.item, this.#conflicts);
+      }
+      if (!this.#timeUp.aborted) await clock.sleep(this.#nextPause(verdict), this.#stop);
+      signal.throwIfAborted();
+      if (this.#timeUp.aborted) throw this.#nothing();
+    }
+  }
+
+  #accept(candidate: Candidate): Candidate {
+    this.#options.trust.accept(candidate.item);
+    const hash = pointerHex(candidate.pointer).slice(0, 16);
+    this.#note("info", `Discovered DHT mutable item: sequence=${candidate.item.seq}, info_hash=${hash}`);
+    return candidate;
+  }
+
+  #offer(item: SignedItem): void {
+    const { trust, onCandidate } = this.#options;
+    const verdict = judge({ item, conflict: false }, trust.floor(item));
+    if (verdict.kind !== "good") return;
+    const before = this.#candidate;
+    this.#candidate = verdict.candidate;
+    if (before === undefined || !equalBytes(before.item.value, item.value)) onCandidate?.(verdict.candidate);
+  }
+
+  #remember(lookup: ItemLookup, verdict: Verdict): void {
+    this.#answers = Math.max(this.#answers, lookup.answers);
+    if (lookup.forged > this.#forged) {
+      this.#forged = lookup.forged;
+      this.#note("warning", `Ignored ${lookup.forged} DHT answers that are not signed by the authority`);
+    }
+    if (verdict.kind === "stale") {
+      if (this.#staleSeq === undefined) {
+        this.#note("warning", `Ignored a DHT item at seq ${verdict.item.seq}: a newer one was seen before`);
+      }
+      this.#staleSeq = Math.max(this.#staleSeq ?? 0, verdict.item.seq);
+    } else if (verdict.kind === "conflict") {
+      this.#conflicts++;
+      this.#note("warning", `Two different values are signed at seq ${verdict.item.seq}`);
+    } else if (verdict.kind === "none") {
+      this.#note("debug", `${lookup.answers} DHT nodes answered, none with the item`);
+    }
+  }
+
+  #nextPause(verdict: Verdict): number {
+    if (verdict.kind === "conflict") return CONFLICT_PAUSE_MS;
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    return pauseMs;
+  }
+
+  #nothing(): Error {
+    if (this.#conflicts > 0) {
+      return new PointerUntrusted(
+        "Cannot trust the pointer: two different values were signed with the highest seq, and no newer one came",
+      );
+    }
+    const { authority, salt, timeoutMs, trust } = this.#options;
+    const answered = `${this.#answers} DHT ${this.#answers === 1 ? "node" : "nodes"} answered`;
+    const time = `in ${Math.round(timeoutMs / 1000)} s`;
+    const floor = trust.floor({ publicKey: authority, salt }).seq;
+    let why: string;
+    if (this.#answers === 0) {
+      why =
+        `no DHT node answered ${time}; check that UDP gets out, or name nodes with --dht-bootstrap HOST:PORT`;
+    } else if (this.#staleSeq !== undefined) {
+      why =
+        `${answered} ${time}, but the newest item has seq ${this.#staleSeq}, below the seq ${floor} seen before; ` +
+        "try later, or other nodes with --dht-bootstrap";
+    } else {
+      const forged = this.#forged === 0 ? "" : ` (${this.#forged} had one that it did not sign)`;
+      why =
+        `${answered} ${time} and none had its item${forged}; check the key (--authority) and the salt (--salt), ` +
+        "try other nodes with --dht-bootstrap, or wait longer with --discover-timeout";
+    }
+    return new NothingDiscovered(
+      `Cannot find a snapshot of ${toHex(authority)}, salt ${shownSalt(salt)}: ${why}`,
+    );
+  }
+
+  #note(level: "debug" | "info" | "warning", text: string): void {
+    this.#options.report({ kind: "note", level, logger: "mirror.discovery", text });
+  }
+}
+
+function judge({ item, conflict }: Pick<ItemLookup, "item" | "conflict">, floor: Floor): Verdict {
+  if (item === undefined) return { kind: "none" };
+  if (item.seq < floor.seq) return { kind: "stale", item };
+  const contradicts = item.seq === floor.seq && floor.value !== undefined &&
+    !equalBytes(item.value, floor.value);
+  if (conflict || contradicts) return { kind: "conflict", item };
+  const pointer = parsePointer(item.value);
+  return pointer === undefined
+    ? { kind: "unreadable", item }
+    : { kind: "good", candidate: { pointer, item } };
+}
+
+function contradiction(item: SignedItem, lookups: number): PointerUntrusted {
+  const times = lookups === 1 ? "in one lookup" : `in ${lookups} lookups`;
+  return new PointerUntrusted(
+    `Cannot trust the pointer at seq ${item.seq}: two different values are signed with that seq, seen ${times}`,
+  );
+}
+
+function unreadable(item: SignedItem): PointerUntrusted {
+  return new PointerUntrusted(
+    `Cannot follow the pointer at seq ${item.seq}: its value (${
+      toHex(item.value.subarray(0, 16))
+    }…) is no info-hash`,
+  );
+}
+
+function shownSalt(salt: Uint8Array): string {
+  const text = parseUtf8(salt);
+  return text === undefined ? toHex(salt) : JSON.stringify(text);
+}
+
+/** A lookup in a network that has just been joined may come a moment too early. */
+const FIRST_PAUSE_MS = 500;
+/** A lookup costs some 40 packets. */
+const LONGEST_PAUSE_MS = 10_000;
+const CONFLICT_PAUSE_MS = 10_000;
+const LOOKUPS_BEFORE_REFUSAL = 3;
