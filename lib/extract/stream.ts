@@ -14,7 +14,7 @@ import {
 } from "./archive.ts";
 import { SNIFF_BYTES, sniffPayload } from "./sniff.ts";
 import { TarReader } from "./tar.ts";
-import { ZstdFrames } from "./zstd_frames.ts";
+import { ZSTD_MAGIC_BYTES, ZstdFrames } from "./zstd_frames.ts";
 
 /** What the decoder hands out at once. */
 const OUTPUT_BYTES = 1 << 20;
@@ -33,18 +33,17 @@ export async function unpackStream(
   onProgress: Progress,
 ): Promise<ArchiveFormat> {
   const frames = kind === "zst" ? new ZstdFrames() : undefined;
-  const payload = new Payload(sink, frames);
-  const decoder = new Decoder(kind, (bytes) => payload.write(bytes));
+  const payload = new Payload(sink, () => frames?.declaredBytes);
+  const consume = (bytes: Uint8Array) => payload.write(bytes);
+  const inflater = frames === undefined ? new Decoder("gzip", consume) : new ZstdDecoders(frames, consume);
   try {
     await readThrough(source, async (bytes, at) => {
-      frames?.feed(bytes);
-      await decoder.write(bytes);
+      await inflater.write(bytes);
       onProgress(at + bytes.length, source.size);
     });
-    frames?.end();
-    await decoder.end();
+    await inflater.end();
   } finally {
-    decoder.close();
+    inflater.close();
   }
   return `${payload.end()}.${kind}`;
 }
@@ -56,12 +55,13 @@ class Payload {
   #tar: TarReader | undefined;
   #produced = 0;
 
-  constructor(readonly sink: LedgerSink, readonly frames: ZstdFrames | undefined) {}
+  /** @param declaredBytes What the stream declares to unpack to, as far as it was read. */
+  constructor(readonly sink: LedgerSink, readonly declaredBytes: () => number | undefined) {}
 
   write(bytes: Uint8Array): void {
     this.#produced += bytes.length;
     // libzstd compares the two at the end of a frame; that is too late for a frame that never ends.
-    const declared = this.frames?.declaredBytes;
+    const declared = this.declaredBytes();
     if (declared !== undefined && this.#produced > declared) {
       throw new BadArchive(`it unpacks to more than the ${declared} bytes it declares`);
     }
@@ -92,22 +92,66 @@ class Payload {
       sink.beginUnsized();
       this.#take = (bytes) => sink.write(bytes);
     }
-    const declared = this.frames?.declaredBytes;
+    const declared = this.declaredBytes();
     if (declared !== undefined) sink.expect(declared);
     this.#head = new Uint8Array(0);
     this.#take(head);
   }
 }
 
-/** A node:zlib stream as two awaited calls: `write` returns when the bytes are through, or throws why they are not. */
+/** A decoder for each frame, one after the other. */
+class ZstdDecoders {
+  #decoder: Decoder | undefined;
+
+  constructor(readonly frames: ZstdFrames, readonly consume: (bytes: Uint8Array) => void) {}
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const step = this.frames.step(bytes.subarray(at));
+      if (step.begins) {
+        this.#decoder = new Decoder("zstd", this.consume);
+        await this.#decoder.write(ZSTD_MAGIC_BYTES);
+      }
+      if (step.inside) await this.#decoder!.write(bytes.subarray(at, at + step.length));
+      if (step.ends) {
+        await this.#decoder!.end();
+        this.close();
+      }
+      at += step.length;
+    }
+  }
+
+  end(): void {
+    this.frames.end();
+  }
+
+  close(): void {
+    this.#decoder?.close();
+    this.#decoder = undefined;
+  }
+}
+
+/**
+ * A node:zlib stream as two calls: `write` resolves when the bytes are through, `end` when all of it has come out;
+ * both reject with why they cannot. The stream tells some failures only by an event, and then never calls back.
+ */
 class Decoder {
   readonly #stream: zlib.Gunzip;
+  #ended = false;
   #failure: unknown;
-  #onFailure: ((reason: unknown) => void) | undefined;
+  /** Wakes who waits; all it does is look again. */
+  #wake = () => {};
 
-  constructor(kind: "gz" | "zst", consume: (bytes: Uint8Array) => void) {
-    this.#stream = kind === "gz" ? zlib.createGunzip({ chunkSize: OUTPUT_BYTES }) : createZstd();
-    this.#stream.on("error", (error: Error) => this.#fail(new BadArchive(faultOf(kind, error))));
+  constructor(method: "gzip" | "zstd", consume: (bytes: Uint8Array) => void) {
+    this.#stream = method === "gzip" ? zlib.createGunzip({ chunkSize: OUTPUT_BYTES }) : createZstd();
+    this.#stream.on("error", (error: Error) => this.#fail(new BadArchive(faultOf(method, error))));
+    this.#stream.on("end", () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    this.#stream.on("close", () => {
+      if (!this.#ended) this.#fail(new BadArchive(`its ${method} stream cannot be read on`));
+    });
     this.#stream.on("data", (bytes: Uint8Array) => {
       if (this.#failure !== undefined) return;
       try {
@@ -119,34 +163,33 @@ class Decoder {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await this.#orFailure((done) => this.#stream.write(bytes, () => done()));
+    let through = false;
+    this.#stream.write(bytes, () => {
+      through = true;
+      this.#wake();
+    });
+    await this.#until(() => through);
   }
 
   async end(): Promise<void> {
-    await this.#orFailure((done) => {
-      this.#stream.once("end", done);
-      this.#stream.end();
-    });
+    if (!this.#ended) this.#stream.end();
+    await this.#until(() => this.#ended);
   }
 
   close(): void {
     this.#stream.destroy();
   }
 
-  /** The stream reports some failures only as an event, and then never calls back. */
-  async #orFailure(start: (done: () => void) => void): Promise<void> {
-    if (this.#failure === undefined) {
-      await new Promise<void>((resolve, reject) => {
-        this.#onFailure = reject;
-        start(resolve);
-      });
+  async #until(done: () => boolean): Promise<void> {
+    while (this.#failure === undefined && !done()) {
+      await new Promise<void>((wake) => this.#wake = wake);
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   #fail(reason: unknown): void {
     this.#failure ??= reason;
-    this.#onFailure?.(this.#failure);
+    this.#wake();
   }
 }
 
@@ -160,7 +203,7 @@ function createZstd(): zlib.Gunzip {
   return zlib.createZstdDecompress({ chunkSize: OUTPUT_BYTES }) as unknown as zlib.Gunzip;
 }
 
-function faultOf(kind: "gz" | "zst", error: Error): string {
-  if ((error as { code?: string }).code === "Z_BUF_ERROR") return "its gzip stream ends too early";
-  return `its ${kind === "gz" ? "gzip" : "zstd"} stream is damaged (${error.message})`;
+function faultOf(method: "gzip" | "zstd", error: Error): string {
+  if ((error as { code?: string }).code === "Z_BUF_ERROR") return `its ${method} stream ends too early`;
+  return `its ${method} stream is damaged (${error.message})`;
 }

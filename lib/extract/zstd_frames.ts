@@ -1,6 +1,7 @@
-// Follows the frames and blocks of a zstd stream without decoding them (RFC 8878, 3.1). The runtime's decoder says
-// nothing when a stream ends in the middle of a frame, and nothing of the sizes that frames declare; this sees both,
-// reads only headers, and refuses a window that would take too much memory before the decoder sees the frame.
+// Cuts a zstd stream into its frames without decoding them (RFC 8878, 3.1). The runtime's decoder reads one frame
+// and may drop what follows, and says nothing of a frame that is cut short, so each frame gets a decoder of its own
+// and this says where it begins and ends. It reads only headers, sums what frames declare, and refuses a window that
+// would take too much memory before a decoder sees the frame.
 
 import { BadArchive } from "./archive.ts";
 
@@ -10,6 +11,21 @@ const MAX_WINDOW_BYTES = 128 << 20;
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
+/** Begins every frame with content. `ZstdFrames` keeps it back: until its last byte the frame may be a skippable one. */
+export const ZSTD_MAGIC_BYTES = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd]);
+
+/** What the first `length` bytes given to `step` are. */
+export interface FrameStep {
+  readonly length: number;
+  /** A frame with content begins after them: the magic was among them. */
+  readonly begins: boolean;
+  /** They belong to a frame with content, and come after its magic. */
+  readonly inside: boolean;
+  /** That frame ends with them. */
+  readonly ends: boolean;
+}
+
+/** magic -> descriptor -> header -> block+ -> checksum? -> magic; or magic -> skippableSize -> magic */
 type Field = "magic" | "skippableSize" | "descriptor" | "header" | "block" | "checksum";
 
 export class ZstdFrames {
@@ -21,6 +37,8 @@ export class ZstdFrames {
   #skip = 0;
   #descriptor = 0;
   #lastBlock = false;
+  /** After the magic of a frame with content, before its last byte is over. */
+  #inside = false;
   #declared: number | undefined = 0;
   #frames = 0;
 
@@ -34,22 +52,27 @@ export class ZstdFrames {
     return this.#frames;
   }
 
-  /** Takes the next bytes of the stream, in any cut. @throws {BadArchive} */
-  feed(bytes: Uint8Array): void {
+  /** Takes bytes up to the next edge of a frame, at least one of a non-empty array. @throws {BadArchive} */
+  step(bytes: Uint8Array): FrameStep {
+    const inside = this.#inside;
     let at = 0;
-    while (at < bytes.length) {
+    while (at < bytes.length && this.#inside === inside) {
       if (this.#skip > 0) {
         const n = Math.min(this.#skip, bytes.length - at);
         this.#skip -= n;
         at += n;
-        continue;
+      } else {
+        const n = Math.min(this.#field.length - this.#filled, bytes.length - at);
+        this.#field.set(bytes.subarray(at, at + n), this.#filled);
+        this.#filled += n;
+        at += n;
+        if (this.#filled === this.#field.length) this.#onField();
       }
-      const n = Math.min(this.#field.length - this.#filled, bytes.length - at);
-      this.#field.set(bytes.subarray(at, at + n), this.#filled);
-      this.#filled += n;
-      at += n;
-      if (this.#filled === this.#field.length) this.#onField();
+      if (this.#skip === 0 && this.#lastBlock && this.#expects === "magic") {
+        this.#inside = this.#lastBlock = false;
+      }
     }
+    return { length: at, inside, begins: !inside && this.#inside, ends: inside && !this.#inside };
   }
 
   /** The stream has ended. @throws {BadArchive} When it ended inside a frame. */
@@ -69,7 +92,10 @@ export class ZstdFrames {
     switch (this.#expects) {
       case "magic": {
         const magic = littleEndian(field, 0, 4);
-        if (magic === MAGIC) return this.#await("descriptor", 1);
+        if (magic === MAGIC) {
+          this.#inside = true;
+          return this.#await("descriptor", 1);
+        }
         if ((magic & 0xfffffff0) === SKIPPABLE_MAGIC) return this.#await("skippableSize", 4);
         throw new BadArchive("its zstd stream has something other than a frame where one must begin");
       }
