@@ -9,4 +9,6 @@ export interface Machine {
   readonly files: Files;
   readonly net: Net;
   readonly extractor: Extractor;
+  /** This process's number, for whoever looks for it. */
+  readonly pid: number;
 }

@@ -1,0 +1,25 @@
+// What a command is given besides its words: the machine, the two streams, and facts about both. main.ts makes the
+// real one; a test makes its own and reads what was written.
+
+import type { Machine } from "../mirror/machine.ts";
+import type { Clock } from "../ports.ts";
+
+export interface CliContext {
+  /** The environment's variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The result, and nothing else. */
+  readonly stdout: (text: string) => void;
+  /** Logs, progress, and why something failed. */
+  readonly stderr: (text: string) => void;
+  readonly stderrIsTerminal: boolean;
+  /** Width of stderr's terminal now. */
+  readonly columns: () => number;
+  readonly clock: Clock;
+  /** Made when a command needs it: `version` and `--help` load none of it. */
+  readonly machine: () => Promise<Machine>;
+  /** Aborts with an `Interrupted` when the user or the system wants the run to end. */
+  readonly signal: AbortSignal;
+  /** "deno 2.9.6", and "x86_64-unknown-linux-gnu". */
+  readonly runtime: string;
+  readonly target: string;
+}

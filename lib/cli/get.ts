@@ -1,0 +1,133 @@
+// `nano-snap get`: words to GetOptions, events to the view, the result to stdout. What a get does is
+// lib/mirror/get.ts, which is loaded only when one runs.
+
+import type { Command } from "commander";
+import { UsageError } from "../errors.ts";
+import type { GetOptions, GetResult, Source } from "../mirror/options.ts";
+import type { CliContext } from "./context.ts";
+import {
+  addCommonOptions,
+  addViewOptions,
+  Inputs,
+  readCommonSettings,
+  readViewSettings,
+  type ViewSettings,
+} from "./options.ts";
+import { parseDurationMs, parseInfoHash } from "./values.ts";
+import { getJson, getText } from "./get_result.ts";
+
+/** Adds the command to the program. */
+export function addGet(program: Command, context: CliContext): void {
+  const command = program.command("get")
+    .alias("once")
+    .summary("fetch the newest verified snapshot, then end")
+    .description(
+      "Finds the newest snapshot that the authority signed, fetches it from BitTorrent peers, verifies every " +
+        "byte, and ends. A run that was stopped goes on where it was.",
+    )
+    .option("--extract", "unpack data.ldb into the data directory; the archive then goes")
+    .option("--keep-archive", "keep the archive after a good extraction")
+    .option("--force", "fetch and verify again even if the newest snapshot is there")
+    .option("--magnet <link>", "this torrent instead of the authority's newest")
+    .option("--torrent <file>", "this .torrent file instead of the authority's newest")
+    .option("--info-hash <hex>", "the torrent of this info-hash instead of the authority's newest")
+    .option("--discover-timeout <time>", "give up finding a snapshot after this long (default: 120s)")
+    .option("--stall-timeout <time>", "give up after this long without data, 0 for never (default: 0)");
+  addViewOptions(addCommonOptions(command));
+  command.addHelpText("after", EXAMPLES);
+  command.action(async () => {
+    const inputs = new Inputs(command.opts(), context.env);
+    const view = readViewSettings(inputs, context.stderrIsTerminal);
+    const { options, warnings } = readGetOptions(inputs);
+    const result = await run(options, warnings, view, context);
+    context.stdout(view.json ? getJson(result) : getText(result, options));
+  });
+}
+
+/** The whole request of a `get`. @throws {UsageError} */
+export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings: string[] } {
+  const { warnings: given, ...common } = readCommonSettings(inputs);
+  const warnings = [...given];
+  const source = readSource(inputs);
+  const discover = inputs.text("--discover-timeout");
+  const stall = inputs.text("--stall-timeout");
+  const extract = inputs.isOn("--extract");
+  if (inputs.isOn("--keep-archive") && !extract) {
+    warnings.push("--keep-archive has no effect without --extract");
+  }
+  if (!common.dht.enabled && source === undefined) {
+    throw new UsageError(
+      "--no-dht leaves no way to find the newest snapshot: name one with --magnet, --torrent or --info-hash",
+    );
+  }
+  const options = {
+    ...common,
+    source,
+    extract,
+    keepArchive: inputs.isOn("--keep-archive"),
+    force: inputs.isOn("--force"),
+    discoverTimeoutMs: discover === undefined ? DISCOVER_TIMEOUT_MS : parseDurationMs(discover),
+    stallTimeoutMs: stall === undefined ? 0 : parseDurationMs(stall),
+  };
+  return { options, warnings };
+}
+
+function readSource(inputs: Inputs): Source | undefined {
+  const given = ["--magnet", "--torrent", "--info-hash"].map((flag) => inputs.text(flag))
+    .filter((one) => one !== undefined);
+  const [first, second] = given;
+  if (first === undefined) return undefined;
+  if (second !== undefined) throw new UsageError(`${first.name} and ${second.name} exclude each other`);
+  switch (first.name) {
+    case "--magnet":
+      return { kind: "magnet", text: first.text };
+    case "--torrent":
+      return { kind: "torrent", path: first.text };
+    default:
+      return { kind: "infoHash", bytes: parseInfoHash(first) };
+  }
+}
+
+async function run(
+  options: GetOptions,
+  warnings: readonly string[],
+  settings: ViewSettings,
+  context: CliContext,
+): Promise<GetResult> {
+  const [{ get }, { View }, machine] = await Promise.all([
+    import("../mirror/get.ts"),
+    import("../status/view.ts"),
+    context.machine(),
+  ]);
+  const view = new View({
+    level: settings.level,
+    format: settings.format,
+    color: settings.color,
+    bar: context.stderrIsTerminal && context.env["TERM"] !== "dumb",
+    columns: context.columns,
+    write: context.stderr,
+    clock: context.clock,
+  });
+  for (const text of warnings) {
+    view.report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
+  }
+  try {
+    return await get(options, machine, view.report, context.signal);
+  } finally {
+    view.end();
+  }
+}
+
+const DISCOVER_TIMEOUT_MS = 120_000;
+
+const EXAMPLES = `
+Examples:
+  nano-snap get --extract                       the newest ledger, as ./nano-data/data.ldb
+  nano-snap get --extract --data-dir /srv/nano  the same, kept elsewhere
+  nano-snap get --json                          the archive only, and facts for a script
+  nano-snap get --magnet 'magnet:?xt=...'       a snapshot that somebody named
+  nano-snap get --peer 192.0.2.7:6881           also ask this peer
+
+Exit codes: 0 done or already current, 1 failure, 2 usage, 3 nothing discovered, 4 verification failed,
+5 not enough space, 6 permission or path, 8 network or stalled, 9 another instance has the data directory,
+70 a bug, 130 and 143 stopped by a signal.`;

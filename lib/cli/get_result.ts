@@ -1,0 +1,71 @@
+// What a finished `get` writes to stdout: for people a few lines that end with what to do next, for scripts one
+// JSON object, always on one line and with the same keys.
+
+import type { GetOptions, GetResult } from "../mirror/options.ts";
+import { formatBytes, formatRate, formatSeconds } from "../status/format.ts";
+
+/** One JSON object with a newline. What does not apply is null. */
+export function getJson(result: GetResult): string {
+  const { ledger } = result;
+  const object = {
+    path: result.path,
+    size: result.size,
+    seq: result.seq ?? null,
+    info_hash: result.infoHash ?? null,
+    info_hash_v1: result.infoHashV1 ?? null,
+    already_current: result.alreadyCurrent,
+    archive: result.archive ?? null,
+    ledger: ledger === undefined ? null : {
+      version: ledger.version,
+      block_count: ledger.blockCount,
+      account_count: ledger.accountCount,
+      cemented_count: ledger.cementedCount,
+      network: ledger.network,
+    },
+    downloaded_bytes: result.downloadedBytes,
+    elapsed_ms: Math.round(result.elapsedMs),
+  };
+  return JSON.stringify(object) + "\n";
+}
+
+/** Lines of a name and a value. Hashes stand in full: they are there to be compared and copied. */
+export function getText(result: GetResult, options: Pick<GetOptions, "extract">): string {
+  const rows: [string, string | undefined][] = [
+    ["path", result.path],
+    ["size", `${formatBytes(result.size)} (${result.size} bytes)`],
+    ["seq", result.seq?.toString()],
+    ["info hash", result.infoHash],
+    ["info hash v1", result.infoHashV1],
+    ["archive", result.archive === result.path ? undefined : result.archive],
+    ["ledger", ledgerText(result)],
+    ["fetched", fetchedText(result)],
+    ["next", nextText(result, options)],
+  ];
+  return rows.filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name.padEnd(NAME_COLUMNS)}${value}\n`).join("");
+}
+
+function ledgerText({ ledger }: GetResult): string | undefined {
+  if (ledger === undefined) return undefined;
+  return `version ${ledger.version}, ${ledger.blockCount} blocks, ${ledger.accountCount} accounts, ` +
+    `${ledger.cementedCount} cemented, ${ledger.network} network`;
+}
+
+function fetchedText(result: GetResult): string {
+  if (result.alreadyCurrent) return "nothing, already current";
+  const seconds = result.elapsedMs / 1000;
+  const rate = seconds > 0 ? `, ${formatRate(result.downloadedBytes / seconds)}` : "";
+  return `${formatBytes(result.downloadedBytes)} in ${formatSeconds(seconds)}${rate}`;
+}
+
+function nextText(result: GetResult, options: Pick<GetOptions, "extract">): string {
+  if (!options.extract) return "nano-snap get --extract, with the same options, unpacks the ledger";
+  return `stop the node, then: mv ${shellWord(result.path)} ~/Nano/data.ldb`;
+}
+
+/** A path as one word of a POSIX shell. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+const NAME_COLUMNS = 14;

@@ -1,0 +1,230 @@
+// The options that commands share: their flags and environment variables (flag > environment > default), and what
+// they mean together. Upstream's names are accepted beside ours; those that mean nothing here are taken and noted.
+// Commander splits the words; it neither reads the environment nor checks values, so that every refusal is ours.
+
+import { type Command, Option } from "commander";
+import { resolve } from "node:path";
+import { EMBEDDED_AUTHORITY } from "../about.ts";
+import { equalBytes, utf8 } from "../bytes.ts";
+import { UsageError } from "../errors.ts";
+import type { Endpoint } from "../ports.ts";
+import type { LogFormat, LogLevel } from "../status/log.ts";
+import {
+  type Given,
+  parseAddress,
+  parseChoice,
+  parseEndpoint,
+  parseEndpoints,
+  parseKey,
+  parsePort,
+  refused,
+} from "./values.ts";
+
+/** What was given, by flag or environment. An empty variable counts as not set: compose files make such. */
+export class Inputs {
+  readonly #flags: Readonly<Record<string, unknown>>;
+  readonly #env: Readonly<Record<string, string | undefined>>;
+
+  constructor(flags: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string | undefined>>) {
+    this.#flags = flags;
+    this.#env = env;
+  }
+
+  /** The flag's value, otherwise the first variable's that is set. */
+  text(flag: string, ...variables: readonly string[]): Given | undefined {
+    const value = this.#flags[memberOf(flag)];
+    if (typeof value === "string") return { text: value, name: flag };
+    return variables.map((name) => this.variable(name)).find((given) => given !== undefined);
+  }
+
+  /** Every value of a flag that may come several times. */
+  list(flag: string): Given[] {
+    const values = this.#flags[memberOf(flag)];
+    return Array.isArray(values) ? values.map((text) => ({ text: String(text), name: flag })) : [];
+  }
+
+  variable(name: string): Given | undefined {
+    const text = this.#env[name]?.trim();
+    return text === undefined || text === "" ? undefined : { text, name };
+  }
+
+  /** Whether a flag without value is there. */
+  isOn(flag: string): boolean {
+    return this.#flags[memberOf(flag)] === true;
+  }
+
+  /** Whether `--no-<name>` is there. */
+  isOff(name: string): boolean {
+    return this.#flags[name] === false;
+  }
+}
+
+/** How a run shows itself. */
+export interface ViewSettings {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly json: boolean;
+  readonly color: boolean;
+}
+
+/** What every networked command needs to know. */
+export interface CommonSettings {
+  readonly authorityKey: Uint8Array;
+  readonly salt: Uint8Array;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly port: number;
+  readonly bind: readonly string[];
+  readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
+  readonly peers: readonly Endpoint[];
+  /** Sentences for the user: what was given and has no effect. */
+  readonly warnings: readonly string[];
+}
+
+/** Adds the shared options to a command. */
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option("--authority <hex>", "trust this public key (env PRODUCER_SIGNING_PUBKEY; default: built in)")
+    .option("--salt <text>", "which stream of the authority (env DHT_SALT; default: daily)")
+    .option("--data-dir <dir>", "where everything is kept (env DATA_DIR; default: ./nano-data)")
+    .option("--port <number>", "TCP and UDP port, 0 for a free one (env PORT; default: 6881)")
+    .option("--bind <address>", "listen on this address only; may be repeated", collect)
+    .option(
+      "--dht-bootstrap <list>",
+      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
+      collect,
+    )
+    .option("--no-dht", "do not use the DHT")
+    .option("--peer <host:port>", "try this peer; may be repeated (env SEED_PEERS, a list)", collect)
+    .addOption(hidden("--producer-signing-pubkey <hex>"))
+    .addOption(hidden("--authority-pubkey <hex>"))
+    .addOption(hidden("--seed-peer <host:port>").argParser(collect))
+    .addOption(hidden("--web-seed-url <url>"))
+    .addOption(hidden("--web-seed-mode <mode>"))
+    .addOption(hidden("--poll-interval <seconds>"))
+    .addOption(hidden("--download-timeout <seconds>"));
+}
+
+/** Adds the options of how a run shows itself. */
+export function addViewOptions(command: Command): Command {
+  return command
+    .option("--json", "write the result as one JSON object")
+    .option("--log-level <level>", "debug, info, warning or error (env LOG_LEVEL; default: info)")
+    .option("--log-format <format>", "log lines as text or json (default: text)")
+    .option("--no-color", "no colours (env NO_COLOR)");
+}
+
+/** @throws {UsageError} */
+export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): ViewSettings {
+  const level = inputs.text("--log-level", "LOG_LEVEL");
+  const format = inputs.text("--log-format");
+  return {
+    level: level === undefined ? "info" : parseChoice(level, ["debug", "info", "warning", "error"]),
+    format: format === undefined ? "text" : parseChoice(format, ["text", "json"]),
+    json: inputs.isOn("--json"),
+    color: stderrIsTerminal && !inputs.isOff("color") && inputs.variable("NO_COLOR") === undefined,
+  };
+}
+
+/** @throws {UsageError} */
+export function readCommonSettings(inputs: Inputs): CommonSettings {
+  const warnings: string[] = [];
+  const port = inputs.text("--port", "PORT");
+  const enabled = !inputs.isOff("dht");
+  const bootstrap = readBootstrap(inputs);
+  if (!enabled && bootstrap !== undefined) warnings.push("--dht-bootstrap has no effect with --no-dht");
+  for (const flag of WITHOUT_MEANING) {
+    const given = inputs.text(flag);
+    if (given !== undefined) warnings.push(`${flag} has no effect here and is ignored`);
+  }
+  return {
+    authorityKey: readAuthority(inputs),
+    salt: readSalt(inputs),
+    dataDir: readDataDir(inputs),
+    port: port === undefined ? 6881 : parsePort(port),
+    bind: inputs.list("--bind").map(parseAddress),
+    dht: { enabled, bootstrap },
+    peers: readPeers(inputs, warnings),
+    warnings,
+  };
+}
+
+/** Flags win over the environment; two names on one level must agree. */
+function readAuthority(inputs: Inputs): Uint8Array {
+  const byFlag = ["--authority", "--producer-signing-pubkey", "--authority-pubkey"].map((flag) =>
+    inputs.text(flag)
+  );
+  const byVariable = ["PRODUCER_SIGNING_PUBKEY", "AUTHORITY_PUBKEY"].map((name) => inputs.variable(name));
+  for (const level of [byFlag, byVariable]) {
+    const [first, ...others] = level.filter((given) => given !== undefined);
+    if (first === undefined) continue;
+    const key = parseKey(first);
+    for (const other of others) {
+      if (equalBytes(key, parseKey(other))) continue;
+      throw new UsageError(`${first.name} and ${other.name} name different keys: set one of them`);
+    }
+    return key;
+  }
+  return parseKey({ text: EMBEDDED_AUTHORITY, name: "the embedded key" });
+}
+
+/** An empty word would mean the current folder, which a script with an unset variable does not want. */
+function readDataDir(inputs: Inputs): string {
+  const given = inputs.text("--data-dir", "DATA_DIR") ?? { text: "nano-data", name: "--data-dir" };
+  if (given.text === "") throw refused(given, "a folder");
+  return resolve(given.text);
+}
+
+function readSalt(inputs: Inputs): Uint8Array {
+  const given = inputs.text("--salt", "DHT_SALT") ?? { text: "daily", name: "--salt" };
+  const salt = utf8(given.text);
+  if (salt.length > MAX_SALT_BYTES) throw refused(given, `at most ${MAX_SALT_BYTES} bytes`);
+  return salt;
+}
+
+function readBootstrap(inputs: Inputs): Endpoint[] | undefined {
+  const flags = inputs.list("--dht-bootstrap");
+  const variable = inputs.variable("DHT_BOOTSTRAP");
+  const given = flags.length > 0 ? flags : variable === undefined ? [] : [variable];
+  const nodes = given.flatMap(parseEndpoints);
+  return given.length === 0 ? undefined : nodes;
+}
+
+/** Upstream joins both its lists and only warns of a bad entry; ours is refused as any other flag. */
+function readPeers(inputs: Inputs, warnings: string[]): Endpoint[] {
+  const peers = inputs.list("--peer").map(parseEndpoint);
+  const variable = inputs.variable("SEED_PEERS");
+  const entries = (variable?.text ?? "").split(",").filter((entry) => entry.trim() !== "");
+  const lenient = [
+    ...inputs.list("--seed-peer"),
+    ...entries.map((entry) => ({ text: entry.trim(), name: "SEED_PEERS" })),
+  ];
+  for (const given of lenient) {
+    try {
+      peers.push(parseEndpoint(given));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      warnings.push(`${error.message}: this entry is ignored`);
+    }
+  }
+  return peers;
+}
+
+/** Every `--x VALUE` that may come several times ends up in one list. */
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function hidden(flags: string): Option {
+  return new Option(flags).hideHelp();
+}
+
+/** The member of commander's options object: "--data-dir" is `dataDir`. */
+function memberOf(flag: string): string {
+  return flag.replace(/^--/, "").replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** BEP 44. */
+const MAX_SALT_BYTES = 64;
+/** Upstream's mirror takes them: its web seeds are gone, and the two times are its swarm mode's. */
+const WITHOUT_MEANING = ["--web-seed-url", "--web-seed-mode", "--poll-interval", "--download-timeout"];

@@ -1,0 +1,82 @@
+// argv in, exit code out. Builds the real machine, turns the first signal into an orderly stop and the second into
+// an immediate one. The one place that ends the process.
+
+import { failureOf } from "./lib/cli/failure.ts";
+import { runCli } from "./lib/cli/program.ts";
+import { EXIT, Interrupted } from "./lib/errors.ts";
+import { systemClock } from "./lib/io/clock.ts";
+import type { Machine } from "./lib/mirror/machine.ts";
+
+const stopping = new AbortController();
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // Windows knows only the first.
+  if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
+  Deno.addSignalListener(signal, () => {
+    if (stopping.signal.aborted) Deno.exit(signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated);
+    const what = signal === "SIGINT" ? "Interrupted" : "Stopped by SIGTERM";
+    stopping.abort(
+      new Interrupted(signal, `${what}: what is whole is kept, and the same command goes on from there`),
+    );
+  });
+}
+
+for (const kind of ["error", "unhandledrejection"] as const) {
+  globalThis.addEventListener(kind, (event) => {
+    event.preventDefault();
+    const { text, exitCode } = failureOf(event instanceof ErrorEvent ? event.error : event.reason);
+    write(Deno.stderr, text);
+    Deno.exit(exitCode);
+  });
+}
+
+const exitCode = await runCli(Deno.args, {
+  env: Deno.env.toObject(),
+  stdout: (text) => write(Deno.stdout, text),
+  stderr: (text) => write(Deno.stderr, text),
+  stderrIsTerminal: Deno.stderr.isTerminal(),
+  columns: terminalColumns,
+  clock: systemClock,
+  machine: realMachine,
+  signal: stopping.signal,
+  runtime: `deno ${Deno.version.deno}`,
+  target: Deno.build.target,
+});
+Deno.exit(exitCode);
+
+/** Loaded when a command needs the machine. The specifiers are literals, so that `deno compile` finds them. */
+async function realMachine(): Promise<Machine> {
+  const [{ systemFiles }, { systemNet }, { systemRandom }, { WorkerExtractor }] = await Promise.all([
+    import("./lib/io/files.ts"),
+    import("./lib/io/net.ts"),
+    import("./lib/io/random.ts"),
+    import("./lib/io/extract_client.ts"),
+  ]);
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    files: systemFiles,
+    net: systemNet,
+    extractor: new WorkerExtractor(),
+    pid: Deno.pid,
+  };
+}
+
+/** Writes everything, synchronously: what was said is out before the process ends. */
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+  } catch (error) {
+    // The reader has gone (`| head`, a closed terminal): nobody is left to be told.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+function terminalColumns(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { getJson, getText } from "../../lib/cli/get_result.ts";
+import type { GetResult } from "../../lib/mirror/options.ts";
+
+const RESULT: GetResult = {
+  path: "/data/data.ldb",
+  size: 121_000_000_000,
+  seq: 1370,
+  infoHash: "ab".repeat(32),
+  infoHashV1: "cd".repeat(20),
+  alreadyCurrent: false,
+  archive: undefined,
+  ledger: undefined,
+  downloadedBytes: 57_600_000_000,
+  elapsedMs: 4_320_000.5,
+};
+
+Deno.test("getJson() is one line of one object with fixed keys, null where nothing applies", () => {
+  const line = getJson(RESULT);
+  assert.equal(line.indexOf("\n"), line.length - 1);
+  assert.deepEqual(JSON.parse(line), {
+    path: "/data/data.ldb",
+    size: 121_000_000_000,
+    seq: 1370,
+    info_hash: "ab".repeat(32),
+    info_hash_v1: "cd".repeat(20),
+    already_current: false,
+    archive: null,
+    ledger: null,
+    downloaded_bytes: 57_600_000_000,
+    elapsed_ms: 4_320_001,
+  });
+  const bare = JSON.parse(getJson({ ...RESULT, seq: undefined, infoHashV1: undefined }));
+  assert.equal(bare.seq, null);
+  assert.equal(bare.info_hash_v1, null);
+  assert.deepEqual(Object.keys(bare), Object.keys(JSON.parse(line)));
+});
+
+Deno.test("getJson() gives ledger facts under inspect's names", () => {
+  const ledger = { version: 24, blockCount: 5, accountCount: 4, cementedCount: 3, network: "live" };
+  assert.deepEqual(JSON.parse(getJson({ ...RESULT, ledger })).ledger, {
+    version: 24,
+    block_count: 5,
+    account_count: 4,
+    cemented_count: 3,
+    network: "live",
+  });
+});
+
+Deno.test("getText() ends with what to do next", () => {
+  assert.equal(
+    getText(RESULT, { extract: true }),
+    `path          /data/data.ldb
+size          121.0 GB (121000000000 bytes)
+seq           1370
+info hash     ${"ab".repeat(32)}
+info hash v1  ${"cd".repeat(20)}
+fetched       57.6 GB in 1 h 12 min, 13.3 MB/s
+next          stop the node, then: mv /data/data.ldb ~/Nano/data.ldb
+`,
+  );
+});
+
+Deno.test("getText() quotes a path for the shell and leaves out what does not apply", () => {
+  const text = getText(
+    { ...RESULT, path: "/my data/it's.ldb", seq: undefined, alreadyCurrent: true },
+    { extract: true },
+  );
+  assert.ok(!text.includes("\nseq"));
+  assert.ok(text.includes("fetched       nothing, already current\n"));
+  assert.ok(text.endsWith("mv '/my data/it'\\''s.ldb' ~/Nano/data.ldb\n"));
+});
+
+Deno.test("getText() names the archive once, and how to unpack it", () => {
+  const path = "/data/nano-ledger-snapshot.7z";
+  const text = getText({ ...RESULT, path, archive: path }, { extract: false });
+  assert.equal(text.split(path).length, 2);
+  assert.match(text, /next {10}nano-snap get --extract/);
+});

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { runCli, withCommand } from "../../lib/cli/program.ts";
+import { failureOf } from "../../lib/cli/failure.ts";
+import { InvariantBroken, NotEnoughSpace, PathUnusable } from "../../lib/errors.ts";
+
+/** Runs words against no machine at all, and gives back all that was said. */
+async function said(words: string, signal = new AbortController().signal) {
+  const heard = { stdout: "", stderr: "", exitCode: -1 };
+  heard.exitCode = await runCli(words.split(" ").filter((word) => word !== ""), {
+    env: {},
+    stdout: (text) => heard.stdout += text,
+    stderr: (text) => heard.stderr += text,
+    stderrIsTerminal: false,
+    columns: () => 80,
+    clock: { nowMs: () => 0, unixMs: () => 0, sleep: () => Promise.resolve() },
+    machine: () => Promise.reject(new PathUnusable("Cannot use this machine: it is a test")),
+    signal,
+    runtime: "deno 0.0.0",
+    target: "test",
+  });
+  return heard;
+}
+
+Deno.test("withCommand() reads words without a command as upstream's image does", () => {
+  const cases: [string, string][] = [
+    ["", "swarm"],
+    ["--salt x", "swarm --salt x"],
+    ["--once --extract", "get --extract"],
+    ["--extract --once", "get --extract"],
+    ["get --extract", "get --extract"],
+    ["--help", "--help"],
+    ["-V", "-V"],
+  ];
+  for (const [words, meant] of cases) {
+    assert.equal(withCommand(words.split(" ").filter((word) => word !== "")).join(" "), meant);
+  }
+});
+
+Deno.test("runCli() says that a bare call means swarm, which is not there, and exits 2", async () => {
+  const heard = await said("");
+  assert.equal(heard.exitCode, 2);
+  assert.equal(heard.stdout, "");
+  assert.match(
+    heard.stderr,
+    /^nano-snap: swarm \(what nano-snap means without a command\) is not in this version .*--help\n$/,
+  );
+});
+
+Deno.test("runCli() names what is announced and not there, for every such command and option", async () => {
+  for (
+    const words of ["swarm", "produce keygen", "verify x", "inspect x", "status", "health", "doctor", "man"]
+  ) {
+    const heard = await said(words);
+    assert.equal(heard.exitCode, 2);
+    assert.match(heard.stderr, new RegExp(`^nano-snap: ${words.split(" ")[0]} is not in this version`));
+  }
+  for (const words of ["--install", "--install=/x", "--down-limit 5", "--max-peers 5", "--tracker u"]) {
+    const heard = await said(`get ${words}`);
+    assert.equal(heard.exitCode, 2);
+    assert.match(heard.stderr, new RegExp(`^nano-snap: ${words.split(/[ =]/)[0]} is not in this version`));
+  }
+});
+
+Deno.test("runCli() refuses an unknown word in one line with a hint, exit code 2", async () => {
+  const cases: [string, RegExp][] = [
+    [
+      "get --extarct",
+      /^nano-snap: unknown option '--extarct' \(Did you mean --extract\?\); see: nano-snap get --help\n$/,
+    ],
+    ["gett", /^nano-snap: unknown command 'gett' \(Did you mean get\?\); see: nano-snap --help\n$/],
+    ["get --port", /^nano-snap: option '--port <number>' argument missing; see: nano-snap get --help\n$/],
+    ["get more", /^nano-snap: too many arguments for 'get'.* more; see: nano-snap get --help\n$/],
+    ["version --jsn", /see: nano-snap version --help\n$/],
+    ["--once --what", /^nano-snap: unknown option '--what'; see: nano-snap get --help\n$/],
+  ];
+  for (const [words, text] of cases) {
+    const heard = await said(words);
+    assert.equal(heard.exitCode, 2, words);
+    assert.match(heard.stderr, text);
+    assert.equal(heard.stdout, "");
+  }
+});
+
+Deno.test("runCli() writes help to stdout and exits 0, naming what is there and nothing more", async () => {
+  const top = await said("--help");
+  assert.equal(top.exitCode, 0);
+  assert.equal(top.stderr, "");
+  assert.match(top.stdout, /get\|once/);
+  assert.ok(!top.stdout.includes("swarm"));
+  for (const words of ["get --help", "help get", "once -h", "--once --help"]) {
+    const heard = await said(words);
+    assert.equal(heard.exitCode, 0, words);
+    assert.match(heard.stdout, /Examples:\n {2}nano-snap get --extract/);
+    assert.match(heard.stdout, /--data-dir <dir>.*\n?.*env DATA_DIR/);
+    assert.ok(!heard.stdout.includes("--web-seed"), "what has no effect is not advertised");
+    assert.ok(!heard.stdout.includes("--install"));
+  }
+});
+
+Deno.test("runCli() tells a failure in one sentence, and as JSON on stdout where asked", async () => {
+  const plain = await said("get");
+  assert.deepEqual(plain, {
+    exitCode: 6,
+    stdout: "",
+    stderr: "nano-snap: Cannot use this machine: it is a test\n",
+  });
+  const json = await said("--once --json");
+  assert.equal(json.stderr, plain.stderr);
+  assert.deepEqual(JSON.parse(json.stdout), {
+    error: { code: "path_unusable", message: "Cannot use this machine: it is a test", exit_code: 6 },
+  });
+});
+
+Deno.test("runCli() tells a stopped run by its signal, whatever failed because of it", async () => {
+  const stop = new AbortController();
+  stop.abort(new NotEnoughSpace("stand-in for the signal"));
+  const heard = await said("get", stop.signal);
+  assert.equal(heard.stderr, "nano-snap: stand-in for the signal\n");
+  assert.equal(heard.exitCode, 5);
+});
+
+Deno.test("runCli() gives the version as text and as one JSON object", async () => {
+  assert.match(
+    (await said("version")).stdout,
+    /^nano-snap \d+\.\d+\.\d+ \(deno 0\.0\.0, test\)\nauthority [0-9a-f]{64}\n$/,
+  );
+  assert.equal((await said("--version")).stdout, (await said("version")).stdout);
+  const facts = JSON.parse((await said("version --json")).stdout);
+  assert.deepEqual(Object.keys(facts), ["name", "version", "runtime", "target", "authority"]);
+});
+
+Deno.test("failureOf() calls what has no sentence of its own our bug, with its stack and where to report it", () => {
+  for (
+    const error of [new InvariantBroken("pieces add up"), new TypeError("x is undefined"), "thrown text"]
+  ) {
+    const failure = failureOf(error);
+    assert.equal(failure.exitCode, 70);
+    assert.match(failure.text, /This is a bug in nano-snap .*https:\/\//);
+    assert.equal(JSON.parse(failure.json).error.code, "bug");
+  }
+  assert.match(failureOf(new InvariantBroken("pieces add up")).text, /pieces add up[^]*program_test\.ts/);
+});
+
+Deno.test("failureOf() lets no stranger's name in a message steer the terminal", () => {
+  const { text } = failureOf(new PathUnusable("Cannot use \x1b[2J\nx\x9b"));
+  assert.equal(text, "nano-snap: Cannot use \\x1b[2J\\x0ax\\x9b\n");
+});
