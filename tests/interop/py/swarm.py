@@ -11,15 +11,14 @@ import asyncio
 import hashlib
 import json
 import os
-import socket
 import sys
 
 import libtorrent as lt
+from recipes import HOST, create_torrent, expanded_key, krpc, short_v2
 
 # Test pair: seed 00 01 .. 1f and its public key. Never a real key.
 TEST_SEED = bytes(range(32))
 TEST_KEY = bytes.fromhex("03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8")
-HOST = "127.0.0.1"
 ASK_AGAIN_S = 0.03
 UNLIMITED = 1 << 30
 
@@ -51,8 +50,6 @@ LOOPBACK_SETTINGS = {
     "aio_threads": 2,
     "hashing_threads": 1,
 }
-
-KINDS = {"hybrid": 0, "v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only}
 
 
 class Session:
@@ -405,18 +402,6 @@ def destroy(session):
     session.ses = None
 
 
-def expanded_key(seed):
-    """RFC 8032's private scalar and prefix, which is what libtorrent calls a private key."""
-    key = bytearray(hashlib.sha512(seed).digest())
-    key[0] &= 248
-    key[31] = (key[31] & 63) | 64
-    return bytes(key)
-
-
-def short_v2(hashes):
-    return lt.sha1_hash(bytes.fromhex(str(hashes.v2))[:20])
-
-
 def params_for(torrent, folder, options):
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(torrent)
@@ -425,57 +410,6 @@ def params_for(torrent, folder, options):
         params.ti.rename_file(0, options["name"])
     params.flags = lt.torrent_flags.update_subscribe  # neither paused nor auto-managed
     return params
-
-
-def create_torrent(path, torrent, kind, piece_size, trackers, web_seeds, x_snapshot, name):
-    parent, own_name = os.path.split(path)
-    files = lt.file_storage()
-    lt.add_files(files, path)
-    creator = lt.create_torrent(files, piece_size=piece_size, flags=KINDS[kind])
-    for tracker in trackers:
-        creator.add_tracker(tracker, 0)
-    for web_seed in web_seeds:
-        creator.add_url_seed(web_seed)
-    lt.set_piece_hashes(creator, parent)
-    entry = creator.generate()
-    entry.pop(b"creation date", None)
-    info = entry[b"info"]
-    if name is not None:
-        info[b"name"] = name.encode()
-        if b"file tree" in info:
-            info[b"file tree"] = {name.encode(): info[b"file tree"][own_name.encode()]}
-    if x_snapshot is not None:
-        info[b"x-snapshot"] = json.dumps(x_snapshot, separators=(",", ":")).encode()
-    with open(torrent, "wb") as out:
-        out.write(lt.bencode(entry))
-    made = lt.torrent_info(torrent)
-    hashes = made.info_hashes()
-    v1 = str(hashes.v1) if hashes.has_v1() else None
-    v2 = str(hashes.v2) if hashes.has_v2() else None
-    return {
-        "torrent": torrent,
-        "v1": v1,
-        "v2": v2,
-        "magnet": lt.make_magnet_uri(made),
-        "magnet_v2": f"magnet:?xt=urn:btmh:1220{v2}" if v2 else None,
-        "size": made.files().file_size(0),  # total_size() of a v2-only torrent counts its padding
-        "pieces": made.num_pieces(),
-        "name": made.name(),
-    }
-
-
-def krpc(port, query, arguments):
-    """One BEP 5 query to a node, from a socket of its own."""
-    arguments = {b"id": hashlib.sha1(b"raw").digest(), **arguments}
-    message = lt.bencode({b"t": b"aa", b"y": b"q", b"q": query, b"a": arguments})
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
-        udp.connect((HOST, port))
-        udp.send(message)
-        while True:
-            answer = lt.bdecode(udp.recv(4096))
-            if answer.get(b"t") == b"aa" and answer.get(b"y") != b"q":
-                return answer
 
 
 def say(message):
