@@ -2,6 +2,7 @@
 // it was: every value travels with the name it was given under.
 
 import { parseHex } from "../bytes.ts";
+import { parseEndpoint as endpointOf } from "../endpoint.ts";
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 
@@ -20,7 +21,7 @@ export function parsePort(given: Given): number {
 
 /** `HOST:PORT`, `192.0.2.1:6881` or `[2001:db8::1]:6881`; the host may be a name. @throws {UsageError} */
 export function parseEndpoint(given: Given): Endpoint {
-  const endpoint = endpointIn(given.text.trim());
+  const endpoint = endpointIn(given.text);
   if (endpoint === undefined) throw refused(given, "HOST:PORT, with an IPv6 address in brackets");
   return endpoint;
 }
@@ -73,14 +74,12 @@ export function refused(given: Given, what: string): UsageError {
   return new UsageError(`${given.name} must be ${what}, not "${given.text}"`);
 }
 
+/** What the shape alone lets through is refused here: addresses with a number too large or too few of them. */
 function endpointIn(text: string): Endpoint | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
-  if (match === null) return undefined;
-  const [, inBrackets, bare, digits] = match;
-  const port = Number(digits);
-  if (port < 1 || port > 65535) return undefined;
-  if (inBrackets !== undefined) return isIPv6(inBrackets) ? { host: inBrackets, port } : undefined;
-  return isIPv4(bare!) || isHostName(bare!) ? { host: bare!, port } : undefined;
+  const endpoint = endpointOf(text);
+  if (endpoint === undefined) return undefined;
+  const { host } = endpoint;
+  return isIPv6(host) || isIPv4(host) || isHostName(host) ? endpoint : undefined;
 }
 
 function isIPv4(text: string): boolean {

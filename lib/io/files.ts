@@ -162,7 +162,7 @@ function takeLock(path: string, note: string): FileLock | undefined {
   const file = Deno.openSync(path, { read: true, write: true, create: true });
   let taken = false;
   try {
-    taken = file.tryLockSync(true);
+    taken = tryLock(file);
     if (!taken) return undefined;
     const bytes = new TextEncoder().encode(note);
     file.truncateSync(0);
@@ -174,6 +174,15 @@ function takeLock(path: string, note: string): FileLock | undefined {
   } finally {
     if (!taken) file.close();
   }
+}
+
+/** Runtimes before 2.7 can only wait for a lock: there the kernel's own list tells whether one would have to. */
+function tryLock(file: Deno.FsFile): boolean {
+  if (typeof file.tryLockSync === "function") return file.tryLockSync(true);
+  const ofThisFile = new RegExp(`FLOCK .*:${file.statSync().ino} `);
+  if (ofThisFile.test(fs.readFileSync("/proc/locks", "utf8"))) return false;
+  file.lockSync(true);
+  return true;
 }
 
 /** Reads to the end whatever the size says: files of /proc say 0. */

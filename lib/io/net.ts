@@ -7,6 +7,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { formatEndpoint } from "../endpoint.ts";
 import { OperationFailed, PathUnusable, PortTaken, type SnapError } from "../errors.ts";
 import type { Endpoint, Net, TcpConn, TcpListener, UdpSocket } from "../ports.ts";
 import { errnoOf, reasonOf } from "./os_error.ts";
@@ -39,7 +40,7 @@ export const systemNet: Net = {
         : attempt.signal.aborted
         ? `no answer in ${timeoutMs} ms`
         : reasonOf(error);
-      throw new OperationFailed(`Cannot connect to ${endpointText(to)}: ${why}`, { cause: error });
+      throw new OperationFailed(`Cannot connect to ${formatEndpoint(to)}: ${why}`, { cause: error });
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", giveUp);
@@ -121,7 +122,7 @@ class DenoConnection implements TcpConn {
 
   #broken(error: unknown): SnapError {
     const why = this.#closed ? "closed" : reasonOf(error);
-    return new OperationFailed(`The connection to ${endpointText(this.remote)} broke: ${why}`, {
+    return new OperationFailed(`The connection to ${formatEndpoint(this.remote)} broke: ${why}`, {
       cause: error,
     });
   }
@@ -216,10 +217,6 @@ function endpointOf(address: Deno.Addr): Endpoint {
 /** IPv4 mapped into IPv6 (`::ffff:192.0.2.1`) as plain IPv4, so that one stranger has one address. */
 function plainAddress(host: string): string {
   return MAPPED_IPV4.exec(host)?.[1] ?? host;
-}
-
-function endpointText(at: Endpoint): string {
-  return isIP(at.host) === 6 ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`;
 }
 
 const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
