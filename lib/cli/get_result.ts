@@ -2,7 +2,7 @@
 // JSON object, always on one line and with the same keys.
 
 import type { GetOptions, GetResult } from "../mirror/options.ts";
-import { formatBytes, formatRate, formatSeconds } from "../status/format.ts";
+import { formatBytes, formatRate, formatSeconds } from "../format.ts";
 
 /** One JSON object with a newline. What does not apply is null. */
 export function getJson(result: GetResult): string {
@@ -16,10 +16,10 @@ export function getJson(result: GetResult): string {
     already_current: result.alreadyCurrent,
     archive: result.archive ?? null,
     ledger: ledger === undefined ? null : {
-      version: ledger.version,
-      block_count: ledger.blockCount,
-      account_count: ledger.accountCount,
-      cemented_count: ledger.cementedCount,
+      version: ledger.version ?? null,
+      block_count: ledger.blockCount ?? null,
+      account_count: ledger.accountCount ?? null,
+      cemented_count: ledger.cementedCount ?? null,
       network: ledger.network,
     },
     downloaded_bytes: result.downloadedBytes,
@@ -47,8 +47,9 @@ export function getText(result: GetResult, options: Pick<GetOptions, "extract">)
 
 function ledgerText({ ledger }: GetResult): string | undefined {
   if (ledger === undefined) return undefined;
-  return `version ${ledger.version}, ${ledger.blockCount} blocks, ${ledger.accountCount} accounts, ` +
-    `${ledger.cementedCount} cemented, ${ledger.network} network`;
+  if (ledger.version === undefined) return "an LMDB file, but not of a Nano node";
+  const counts = `${ledger.blockCount ?? "?"} blocks, ${ledger.accountCount ?? "?"} accounts`;
+  return `version ${ledger.version}, ${counts}, ${ledger.network} network`;
 }
 
 function fetchedText(result: GetResult): string {

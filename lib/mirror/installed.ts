@@ -2,7 +2,7 @@
 // hundred gigabytes, so it counts only while the file is untouched since: same size, time and identity on disk.
 
 import type { FileFacts, Files } from "../ports.ts";
-import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "./json_file.ts";
+import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
 
 /** A file that we finished, under the names of installed.json. */
 export interface Installed {

@@ -2,7 +2,7 @@
 // Fields that we do not know stay as they were: another version, or the producer's schema, may want them.
 
 import type { Files } from "../ports.ts";
-import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "./json_file.ts";
+import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
 
 /** mirror_state.json, under upstream's own names. */
 export interface MirrorState {

@@ -4,7 +4,7 @@
 
 import type { Phase, TransferProgress } from "../events.ts";
 import type { Files } from "../ports.ts";
-import { writeJsonFile } from "./json_file.ts";
+import { writeJsonFile } from "../json_file.ts";
 
 export interface RunStatus {
   readonly role: "get" | "swarm" | "produce";

@@ -2,7 +2,7 @@
 // through `above`, which takes the bar away first; that is why it is not cli-progress, whose single bar and foreign
 // lines overwrite one another.
 
-import { formatPercent } from "./format.ts";
+import { formatPercent } from "../format.ts";
 import type { Progress } from "./progress.ts";
 
 export class Bar {
@@ -40,16 +40,23 @@ export class Bar {
   }
 }
 
-/** `Download [#####-----]  50.0%  words`, cut to one column less than there are, so that nothing wraps. */
+/**
+ * `Download [#####-----]  50.0%  words`, one column short of the terminal, so that nothing wraps. In a narrow one the
+ * cells give way first: the words say more.
+ */
 function barLine(progress: Progress, text: string, columns: number): string {
-  const share = progress.totalBytes <= 0 ? 1 : Math.min(progress.doneBytes / progress.totalBytes, 1);
-  const full = Math.floor(share * BAR_CELLS);
-  const cells = "#".repeat(full) + "-".repeat(BAR_CELLS - full);
   const percent = formatPercent(progress.doneBytes, progress.totalBytes).padStart(6);
-  return `${progress.label} [${cells}] ${percent}  ${text}`.slice(0, Math.max(columns - 1, 0));
+  const words = `${percent}  ${text}`;
+  const room = columns - 1 - progress.label.length - words.length - " [] ".length;
+  const cells = Math.min(Math.max(room, LEAST_CELLS), MOST_CELLS);
+  const share = progress.totalBytes <= 0 ? 1 : Math.min(progress.doneBytes / progress.totalBytes, 1);
+  const full = Math.floor(share * cells);
+  const bar = "#".repeat(full) + "-".repeat(cells - full);
+  return `${progress.label} [${bar}] ${words}`.slice(0, Math.max(columns - 1, 0));
 }
 
-const BAR_CELLS = 24;
+const LEAST_CELLS = 8;
+const MOST_CELLS = 24;
 const REDRAW_MS = 100;
 const TO_START = "\r";
 const CLEAR_REST = "\x1b[K";

@@ -55,12 +55,18 @@ export function createLog(options: {
 function textFormatter(color: boolean) {
   return getTextFormatter({
     timestamp: localTime,
-    level: (level) => color ? `${COLORS[level] ?? ""}${level.toUpperCase()}${RESET}` : level.toUpperCase(),
+    level: (level) => levelWord(level, color),
     category: ".",
     // Texts quote strangers: one text is one line, and none moves the cursor.
     sanitize: { sgr: "escape", newlines: "escape" },
     format: ({ timestamp, category, level, message }) => `${timestamp} [${category}] ${level}: ${message}`,
   });
+}
+
+function levelWord(level: TapeLevel, color: boolean): string {
+  const code = color ? COLORS[level] : undefined;
+  const word = level.toUpperCase();
+  return code === undefined ? word : `${code}${word}${RESET}`;
 }
 
 /** Keys and level words of our own, so that scripts do not depend on LogTape's. */

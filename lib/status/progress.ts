@@ -2,7 +2,7 @@
 // (Download, State, DL, UL, Peers, Seeds, Connections) stay, because operators grep for them.
 
 import type { Phase, TransferProgress } from "../events.ts";
-import { formatPercent, formatRate, formatSeconds, formatShare } from "./format.ts";
+import { formatPercent, formatRate, formatSeconds, formatShare } from "../format.ts";
 
 /** One moment of something that takes long. */
 export interface Progress {

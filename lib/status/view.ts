@@ -5,7 +5,7 @@ import type { Phase, Report, RunEvent } from "../events.ts";
 import type { Clock } from "../ports.ts";
 import { Bar } from "./bar.ts";
 import { createLog, type Log, type LogFormat, type LogLevel } from "./log.ts";
-import { formatShare } from "./format.ts";
+import { formatShare } from "../format.ts";
 import { LinePacer, transferLine, transferText, workLine } from "./progress.ts";
 
 export interface ViewOptions {

@@ -70,6 +70,8 @@ Deno.test("report() colours levels only where colour is allowed", () => {
   colourless.view.report(note("error", "no"));
   assert.ok(!colourless.seen.text.includes("\x1b"));
   const coloured = watching({ color: true });
+  coloured.view.report(note("info", "calm"));
+  assert.match(coloured.plain(), /\] INFO: calm\n$/);
   coloured.view.report(note("error", "no"));
   assert.match(coloured.plain(), /\] ESC\[31mERRORESC\[0m: no\n$/);
 });
@@ -146,6 +148,14 @@ Deno.test("report() draws a bar in place, at most ten times a second, log lines 
   seen.text = "";
   view.report(note("info", "after"));
   assert.match(plain(), /^2026[^\r]*after\n$/);
+});
+
+Deno.test("report() gives up cells before words in a narrow terminal", () => {
+  const { view, plain } = watching({ bar: true, columns: () => 92 });
+  view.report(transfer(500_000));
+  const line = plain().replaceAll(/\r|ESC\[K/g, "");
+  assert.match(line, /^Download \[#+-+\] {2}50\.0%.* 1 h 12 min left$/);
+  assert.equal(line.length, 91);
 });
 
 Deno.test("report() cuts the bar to the terminal's width", () => {

@@ -6,7 +6,7 @@ import {
   formatSeconds,
   formatShare,
   shortHash,
-} from "../../lib/status/format.ts";
+} from "../lib/format.ts";
 
 Deno.test("formatBytes() takes the unit that keeps one to three digits before the point", () => {
   const cases: [number, string][] = [
