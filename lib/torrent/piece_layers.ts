@@ -235,6 +235,3 @@ function keyOf({ root, base, index, count, proofLayers }: HashSpan): string {
 
 /** Hashes per request: BEP 52's advice, and the step in which libtorrent keeps book. */
 const SPAN_HASHES = 512;
-
-// For importers that know the reader by this file's name.
-export { readPieceLayers } from "./metainfo_layers.ts";
