@@ -16,10 +16,10 @@ export function safeName(name: string): string | undefined {
   if (name === "") return "_";
   const kept = DECODER.decode(fromBinaryString(name))
     .replace(SEPARATORS_AND_DIRECTION, "")
-    .replace(UNSAFE, "_");
-  const part = shortened(kept).replace(TRAILING, "");
-  if (part === "") return undefined;
-  return RESERVED.test(part) ? `_${part}` : part;
+    .replace(UNSAFE, "_")
+    .replace(TRAILING, "");
+  const part = shortened(RESERVED.test(kept) ? `_${kept}` : kept).replace(TRAILING, "");
+  return part === "" ? undefined : part;
 }
 
 /** Gives each file of one torrent a path of its own. */
