@@ -10,12 +10,18 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs main.ts to its end with a bare environment. */
 async function nanoSnap(args: readonly string[], env: Record<string, string> = {}) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { code, stdout, stderr } = await start(args, env).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+function start(args: readonly string[], env: Record<string, string> = {}): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(ROOT, "main.ts"), ...args],
     env: { ...kept(["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME"]), ...env },
     clearEnv: true,
-  }).output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
 }
 
 function kept(names: readonly string[]): Record<string, string> {
@@ -110,3 +116,26 @@ Deno.test(
     assert.match(ended.stderr, /another instance holds it \(nano-snap get, process 4711\)\n$/);
   }),
 );
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test({
+    name: `${signal} ends a get with exit code ${code}, one sentence, and nothing on stdout`,
+    ignore: Deno.build.os === "windows",
+    fn: inFolder(async (folder) => {
+      const run = start(lonely(folder));
+      const lines = run.stderr.pipeThrough(new TextDecoderStream());
+      let said = "";
+      for await (const text of lines) {
+        // The first line proves that the signal is listened for; nobody answers, so it runs until stopped.
+        if (said === "") run.kill(signal);
+        said += text;
+      }
+      assert.equal((await run.status).code, code);
+      assert.equal(await new Response(run.stdout).text(), "");
+      assert.match(
+        said,
+        /nano-snap: [^\n]+: what is whole is kept, and the same command goes on from there\n$/,
+      );
+    }),
+  });
+}
