@@ -62,9 +62,4 @@ export function isLocal(host: string): boolean {
     (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128);
 }
 
-/** An endpoint as one string: the key under which it is remembered. */
-export function endpointKey({ host, port }: Endpoint): string {
-  return `${host}:${port}`;
-}
-
 const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;

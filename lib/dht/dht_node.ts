@@ -3,8 +3,9 @@
 // knows the package. IPv4 only, as the package is.
 
 import { Buffer } from "node:buffer";
+import { formatEndpoint } from "../endpoint.ts";
 import type { Clock, Endpoint, Net, UdpSocket } from "../ports.ts";
-import { type Contact, endpointKey, isIpv4, isWorthAsking, parsePeer } from "./contact.ts";
+import { type Contact, isIpv4, isWorthAsking, parsePeer } from "./contact.ts";
 import type { Packet, Reply } from "./guard.ts";
 import { ItemAnswers } from "./item_answers.ts";
 import { NodePool } from "./node_pool.ts";
@@ -165,7 +166,7 @@ export class DhtNode implements AsyncDisposable {
     const peers = new Map<string, Endpoint>();
     const end = await this.#lookup("get_peers", "info_hash", infoHash, signal, (reply, from) => {
       for (const peer of peersOf(reply, from)) {
-        const key = endpointKey(peer);
+        const key = formatEndpoint(peer);
         if (peers.has(key) || peers.size >= MAX_PEERS_PER_LOOKUP) continue;
         peers.set(key, peer);
         onPeer?.(peer);
@@ -242,16 +243,16 @@ export class DhtNode implements AsyncDisposable {
 
   #seedsFor(target: Uint8Array): Contact[] {
     const seeds = new Map<string, Contact>();
-    for (const contact of this.#pool.closest(target, MAX_SEEDS)) seeds.set(endpointKey(contact), contact);
+    for (const contact of this.#pool.closest(target, MAX_SEEDS)) seeds.set(formatEndpoint(contact), contact);
     for (const contact of this.#dht.nodes.closest(target, MAX_SEEDS)) {
-      const key = endpointKey(contact);
+      const key = formatEndpoint(contact);
       if (!seeds.has(key)) seeds.set(key, { id: contact.id, host: contact.host, port: contact.port });
     }
     return [...seeds.values()];
   }
 
   #forget(seeds: readonly Contact[], silent: ReadonlySet<string>): void {
-    const isSilent = (contact: Contact) => silent.has(endpointKey(contact));
+    const isSilent = (contact: Contact) => silent.has(formatEndpoint(contact));
     this.#pool.forget(isSilent);
     for (const { id } of seeds.filter(isSilent)) this.#dht.removeNode(Buffer.from(id));
   }

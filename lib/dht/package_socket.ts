@@ -7,9 +7,10 @@ import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { type BDict, decodeDict, type Encodable, encode, isList } from "../bencode.ts";
 import { toHex } from "../bytes.ts";
+import { formatEndpoint } from "../endpoint.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint, UdpSocket } from "../ports.ts";
-import { endpointKey, isIpv4 } from "./contact.ts";
+import { isIpv4 } from "./contact.ts";
 import { type Packet, readPacket } from "./guard.ts";
 
 /** Datagrams so far, by what became of them. */
@@ -144,7 +145,7 @@ export class PackageSocket extends EventEmitter {
 }
 
 function questionKey(endpoint: Endpoint, transaction: Uint8Array): string {
-  return `${endpointKey(endpoint)} ${toHex(transaction)}`;
+  return `${formatEndpoint(endpoint)} ${toHex(transaction)}`;
 }
 
 /** The package gives all the peers it has; a hundred of them fit a datagram and are what libtorrent sends. */

@@ -2,8 +2,9 @@
 // eight nearest have each answered or timed out, and one answered). It has no timer: every question ends by itself.
 // Routers are asked when too few nodes are known to begin with, or when those that are known lead nowhere.
 
+import { formatEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../ports.ts";
-import { type Contact, endpointKey, isWorthAsking, parseNodes } from "./contact.ts";
+import { type Contact, isWorthAsking, parseNodes } from "./contact.ts";
 import type { Reply } from "./guard.ts";
 import type { Routers } from "./routers.ts";
 import { NEAREST, type Walk } from "./walk.ts";
@@ -106,7 +107,7 @@ class Traversal {
 
   #hear(from: Endpoint, reply: Reply | undefined): void {
     if (reply === undefined) {
-      this.#silent.add(endpointKey(from));
+      this.#silent.add(formatEndpoint(from));
       return this.#walk.failed(from);
     }
     this.#walk.answered(from, reply.id.slice(), reply.body.bytes("token")?.slice());

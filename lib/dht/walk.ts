@@ -9,7 +9,8 @@
 // nodes behind it are asked at the same time.
 
 import { compareBytes, equalBytes } from "../bytes.ts";
-import { type Contact, endpointKey, isLocal } from "./contact.ts";
+import { type Contact, isLocal } from "./contact.ts";
+import { formatEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../ports.ts";
 
 /** How many of the nearest hold an item or an announce (BEP 5's k). */
@@ -41,7 +42,7 @@ export class Walk {
   /** Names nodes; those known already and those farther than the hundred nearest change nothing. */
   add(contacts: Iterable<Contact>): void {
     for (const contact of contacts) {
-      if (equalBytes(contact.id, this.#ownId) || this.#asked.has(endpointKey(contact))) continue;
+      if (equalBytes(contact.id, this.#ownId) || this.#asked.has(formatEndpoint(contact))) continue;
       this.#insert({ contact, state: "known", token: undefined });
     }
   }
@@ -60,12 +61,12 @@ export class Walk {
 
   /** For an endpoint that is asked without being named by id: a router, a cached address. False when it was before. */
   noteAsked(endpoint: Endpoint): boolean {
-    const key = endpointKey(endpoint);
+    const key = formatEndpoint(endpoint);
     if (this.#asked.has(key)) return false;
     this.#asked.add(key);
     // Other ids under one endpoint are somebody's invention: its answer will tell the true one.
     this.#entries = this.#entries.filter((entry) =>
-      entry.state !== "known" || endpointKey(entry.contact) !== key
+      entry.state !== "known" || formatEndpoint(entry.contact) !== key
     );
     return true;
   }
@@ -122,8 +123,8 @@ export class Walk {
   }
 
   #forget(endpoint: Endpoint): void {
-    const key = endpointKey(endpoint);
-    this.#entries = this.#entries.filter((entry) => endpointKey(entry.contact) !== key);
+    const key = formatEndpoint(endpoint);
+    this.#entries = this.#entries.filter((entry) => formatEndpoint(entry.contact) !== key);
   }
 
   #compare(a: Contact, b: Contact): number {

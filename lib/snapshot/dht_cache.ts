@@ -3,10 +3,10 @@
 
 import { dirname } from "node:path";
 import { parseHex, toHex } from "../bytes.ts";
-import { type Contact, endpointKey, ID_BYTES, isIpv4 } from "../dht/contact.ts";
+import { type Contact, ID_BYTES, isIpv4 } from "../dht/contact.ts";
+import { formatEndpoint } from "../endpoint.ts";
 import { SnapError } from "../errors.ts";
-import type { Report } from "../events.ts";
-import { type JsonObject, readJsonFile, writeJsonFile } from "../json_file.ts";
+import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
 import type { Files } from "../ports.ts";
 
 export interface DhtCache {
@@ -16,31 +16,34 @@ export interface DhtCache {
   readonly nodes: readonly Contact[];
 }
 
-/** Reads the cache; an empty one where it cannot be used. */
-export function readDhtCache(files: Files, path: string, report: Report): DhtCache {
+/** Reads the cache; an empty one, with a warning, where it cannot be used. Never throws for what a file is. */
+export function readDhtCache(files: Files, path: string): Reading<DhtCache> {
   try {
-    const { value, warning } = readJsonFile(files, path, parseCache, EMPTY);
-    if (warning !== undefined) note(report, warning);
-    return value;
+    return readJsonFile(files, path, parseCache, EMPTY);
   } catch (error) {
     if (!(error instanceof SnapError)) throw error;
-    note(report, error.message);
-    return EMPTY;
+    return { value: EMPTY, warning: error.message };
   }
 }
 
-/** Writes the cache; a failure is only noted. */
-export function writeDhtCache(files: Files, path: string, cache: DhtCache, report: Report): void {
+/** Writes the cache. @returns Why it could not be written: a sentence for a note, nothing worse. */
+export function writeDhtCache(
+  files: Files,
+  path: string,
+  nodeId: Uint8Array,
+  nodes: readonly Contact[],
+): string | undefined {
   try {
     files.makeDir(dirname(path));
     writeJsonFile(files, path, {
       version: VERSION,
-      ...(cache.nodeId === undefined ? {} : { node_id: toHex(cache.nodeId) }),
-      nodes: cache.nodes.slice(0, MAX_NODES).map((node) => `${toHex(node.id)}@${endpointKey(node)}`),
+      node_id: toHex(nodeId),
+      nodes: nodes.slice(0, MAX_NODES).map((node) => `${toHex(node.id)}@${formatEndpoint(node)}`),
     });
+    return undefined;
   } catch (error) {
     if (!(error instanceof SnapError)) throw error;
-    note(report, error.message);
+    return error.message;
   }
 }
 
@@ -66,10 +69,6 @@ function parseContact(text: string): Contact | undefined {
     return undefined;
   }
   return { id, host, port };
-}
-
-function note(report: Report, text: string): void {
-  report({ kind: "note", level: "info", logger: "mirror.discovery", text });
 }
 
 const VERSION = 1;
