@@ -3,12 +3,14 @@
 // What it promises. In the same boot every record counts, because the page cache outlives a killed process. After
 // another boot (or where boots can't be told apart) only pieces before the last checkpoint are trusted, the rest is
 // hashed again. Size and mtime decide only for files that a clean stop closed. Where the data files are not the ones
-// that were written, nothing counts. A journal that can't be read is set aside, never obeyed in part.
+// that were written, nothing counts and all they hold is hashed. A journal that can't be read is set aside, never
+// obeyed in part.
 //
 //   missing  ── addPieces ──>  recorded  ── checkpoint ──>  stable
 //   recorded ── another boot ──────────────────>  suspect
 //   stable   ── changed since a clean stop ────>  suspect
 //   suspect  ── addPieces ──>  recorded;  any  ── removePieces ──>  missing
+//   what files hold that no journal knows  ────>  suspect
 //
 // Each open writes a fresh header, so that a journal grows by one run only. Two runs never share one: the data
 // directory's lock sees to that.
@@ -22,10 +24,10 @@ import {
   closingOf,
   headerOf,
   type JournalState,
-  noPieces,
   readJournal,
   type ResumeOptions,
   setAside,
+  unknownState,
 } from "./resume_state.ts";
 
 export type { ResumeOptions } from "./resume_state.ts";
@@ -38,9 +40,12 @@ export interface Resumed {
   readonly journal: ResumeJournal;
   /** Pieces vouched for. The caller's. */
   readonly trusted: PieceSet;
-  /** Pieces to hash again: then `addPieces` or `removePieces`. The caller's. */
+  /**
+   * Pieces to hash, then to be given to `addPieces` or `removePieces`, best as they come: whatever was not is suspect
+   * again next time. The caller's.
+   */
   readonly suspect: PieceSet;
-  /** False where the journal says nothing about these files: whatever they hold must be checked as if it were foreign. */
+  /** False where no journal says anything about these files: then every piece that they are long enough for is suspect. */
   readonly isKnown: boolean;
   /** Something to tell the user, one sentence. */
   readonly warning: string | undefined;
@@ -81,12 +86,10 @@ export class ResumeJournal {
    * @throws {SnapError} When the journal cannot be read or written at all.
    */
   static open(options: ResumeOptions): Resumed {
-    const { layout } = options;
     const found = readJournal(options);
     const known = typeof found === "string" ? undefined : found;
     const warning = typeof found === "string" ? setAside(options, found) : undefined;
-    const state = known ??
-      { recorded: noPieces(layout), stable: noPieces(layout), suspect: noPieces(layout) };
+    const state = known ?? unknownState(options);
     const journal = new ResumeJournal(options, state);
     return {
       journal,
@@ -160,8 +163,11 @@ export class ResumeJournal {
   ): Promise<void> {
     await this.#checkpoint?.catch(() => {});
     const covered = copyOf(this.#recorded);
-    await data.sync();
-    this.#close();
+    try {
+      await data.sync();
+    } finally {
+      this.#close();
+    }
     const suspect = this.#suspect;
     for (const piece of this.#recorded) if (!covered.has(piece)) suspect.add(piece);
     for (const piece of covered) if (!this.#recorded.has(piece)) covered.delete(piece);

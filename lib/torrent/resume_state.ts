@@ -55,6 +55,14 @@ export function readJournal(options: ResumeOptions): JournalState | string | und
   return { recorded: trusted, stable, suspect };
 }
 
+/** What is known without a journal: any piece that the files are long enough for may be there. */
+export function unknownState(options: ResumeOptions): JournalState {
+  const { layout } = options;
+  const suspect = noPieces(layout);
+  for (const piece of layout.pieces()) if (isInside(piece, options)) suspect.add(piece);
+  return { recorded: noPieces(layout), stable: noPieces(layout), suspect };
+}
+
 /** Which of a journal's pieces are trusted, and which of those are on stable storage. */
 function believed(header: JournalHeader, { files, layout, data }: ResumeOptions): [PieceSet, PieceSet] {
   const { recorded, stable, closed, boot } = header;
@@ -135,7 +143,7 @@ function isSame(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
-export function noPieces(layout: Layout): PieceSet {
+function noPieces(layout: Layout): PieceSet {
   return new PieceSet(layout.pieceCount);
 }
 

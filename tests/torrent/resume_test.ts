@@ -9,11 +9,13 @@ import { MemoryFiles } from "./memory_files.ts";
 const JOURNAL = "resume/ab";
 const synced = () => Promise.resolve();
 
-/** One machine with one torrent of ten pieces in one file, and a journal that runs come back to. */
+/** One machine with one torrent of ten pieces in one file, begun and written, and a journal that says nothing yet. */
 class Machine {
   readonly files = new MemoryFiles();
   torrent = new Uint8Array(32).fill(1);
   constructor(readonly layout: Layout = layoutOf("hybrid", 16384, [10 * 16384])) {
+    layout.files.forEach((_, i) => this.files.put(`data${i}`, new Uint8Array(0)));
+    this.open();
     layout.files.forEach((file, i) => this.files.put(`data${i}`, new Uint8Array(file.length)));
   }
 
@@ -43,10 +45,18 @@ function told({ trusted, suspect, isKnown }: Resumed): [number[], number[], bool
   return [[...trusted], [...suspect], isKnown];
 }
 
-Deno.test("ResumeJournal.open() knows nothing where no journal is", () => {
-  const found = new Machine().open();
-  assert.deepEqual(told(found), [[], [], false]);
-  assert.equal(found.warning, undefined);
+const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+Deno.test("ResumeJournal.open() without a journal suspects every piece that the file is long enough for", () => {
+  for (const [size, suspect] of [[0, []], [16383, []], [3 * 16384, [0, 1, 2]], [10 * 16384, ALL]] as const) {
+    const machine = new Machine();
+    machine.files.all.delete(JOURNAL);
+    machine.files.put("data0", new Uint8Array(size));
+    const found = machine.open();
+    assert.deepEqual(told(found), [[], suspect, false]);
+    assert.equal(found.warning, undefined);
+    assert.deepEqual(told(machine.open()), [[], suspect, true], "until they are hashed");
+  }
 });
 
 Deno.test("ResumeJournal trusts every record after a kill in the same boot", () => {
@@ -216,6 +226,16 @@ Deno.test("ResumeJournal.closeClean() vouches for no piece recorded while it syn
   assert.deepEqual(told(machine.open()), [[0], [2], true]);
 });
 
+Deno.test("ResumeJournal.closeClean() promises nothing when the data cannot be synced", async () => {
+  const machine = new Machine();
+  const { journal } = machine.open();
+  journal.addPieces(machine.pieces(0), 0);
+  const storage = { ...machine.storage, sync: () => Promise.reject(new NotEnoughSpace("full")) };
+  await assert.rejects(journal.closeClean(storage), NotEnoughSpace);
+  machine.reboot();
+  assert.deepEqual(told(machine.open()), [[], [0], true]);
+});
+
 Deno.test("ResumeJournal keeps nothing of data files that are others than before", async () => {
   const machine = new Machine();
   const { journal } = machine.open();
@@ -224,9 +244,10 @@ Deno.test("ResumeJournal keeps nothing of data files that are others than before
   machine.files.all.delete("data0");
   machine.files.put("data0", new Uint8Array(10 * 16384));
   const found = machine.open();
-  assert.deepEqual(told(found), [[], [], false]);
+  assert.deepEqual(told(found), [[], ALL, false]);
   assert.equal(found.warning, undefined);
-  assert.deepEqual(told(machine.open()), [[], [], true], "the new file is known from then on");
+  await found.journal.removePieces(machine.pieces(...ALL));
+  assert.deepEqual(told(machine.open()), [[], [], true]);
 });
 
 Deno.test("ResumeJournal keeps nothing of a file that was cut below what was written", () => {
@@ -235,7 +256,7 @@ Deno.test("ResumeJournal keeps nothing of a file that was cut below what was wri
   machine.files.put("data0", new Uint8Array(5 * 16384));
   assert.deepEqual(told(machine.open()), [[0, 4], [], true], "all pieces are inside");
   machine.files.put("data0", new Uint8Array(5 * 16384 - 1));
-  assert.deepEqual(told(machine.open()), [[], [], false]);
+  assert.deepEqual(told(machine.open()), [[], [0, 1, 2, 3], false]);
 });
 
 Deno.test("ResumeJournal drops suspect pieces that a power loss left outside of the file", async () => {
@@ -257,7 +278,7 @@ Deno.test("ResumeJournal watches every file with data, and no empty one", () => 
   assert.deepEqual(told(machine.open()), [[0, 2], [], true]);
   machine.files.all.delete("data2");
   machine.files.put("data2", new Uint8Array(5));
-  assert.deepEqual(told(machine.open()), [[], [], false]);
+  assert.deepEqual(told(machine.open()), [[], [0, 1, 2], false]);
 });
 
 Deno.test("ResumeJournal sets a foreign journal aside, says why and trusts nothing", () => {
@@ -278,7 +299,7 @@ Deno.test("ResumeJournal sets a foreign journal aside, says why and trusts nothi
   for (const [i, [bytes, why]] of cases.entries()) {
     machine.files.put(JOURNAL, bytes);
     const found = machine.open();
-    assert.deepEqual(told(found), [[], [], false]);
+    assert.deepEqual(told(found), [[], ALL, false]);
     assert.match(found.warning!, why);
     assert.match(found.warning!, new RegExp(`\\.bad-${i + 1},`));
     assert.deepEqual(machine.files.get(`${JOURNAL}.bad-${i + 1}`), bytes);
@@ -290,7 +311,7 @@ Deno.test("ResumeJournal sets the journal of another torrent aside", () => {
   machine.open().journal.addPieces(machine.pieces(4), 0);
   machine.torrent = new Uint8Array(32).fill(2);
   const found = machine.open();
-  assert.deepEqual(told(found), [[], [], false]);
+  assert.deepEqual(told(found), [[], ALL, false]);
   assert.match(found.warning!, /another torrent/);
 });
 
@@ -318,7 +339,7 @@ Deno.test("ResumeJournal cut at any byte never throws and trusts only what was r
     machine.files.put(JOURNAL, whole.subarray(0, length));
     const found = machine.open();
     if (length < start) {
-      assert.deepEqual(told(found), [[], [], false], `${length} bytes`);
+      assert.deepEqual(told(found), [[], ALL, false], `${length} bytes`);
       continue;
     }
     const records = order.slice(0, Math.floor((length - start) / 8));
@@ -340,9 +361,12 @@ Deno.test("ResumeJournal with any byte changed never throws and trusts only what
       const changed = whole.slice();
       changed[at]! ^= mask;
       machine.files.put(JOURNAL, changed);
-      const { trusted, suspect } = machine.open();
-      for (const piece of [...trusted, ...suspect]) assert.ok(piece <= 2, `byte ${at}: piece ${piece}`);
-      assert.ok(trusted.count < 3, `byte ${at}`);
+      const { trusted, suspect, isKnown } = machine.open();
+      assert.ok(
+        [...trusted].every((piece) => piece <= 2) && trusted.count < 3,
+        `byte ${at}: ${[...trusted]}`,
+      );
+      assert.deepEqual([...suspect], isKnown ? [] : ALL);
     }
   }
 });
