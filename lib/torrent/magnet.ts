@@ -81,7 +81,8 @@ export function formatMagnet(magnet: Partial<Magnet>): string {
   if (magnet.name !== undefined) add("dn", magnet.name);
   for (const tracker of magnet.trackers ?? []) add("tr", tracker);
   for (const webSeed of magnet.webSeeds ?? []) add("ws", webSeed);
-  for (const peer of magnet.peers ?? []) add("x.pe", formatEndpoint(peer));
+  // libtorrent reads a peer only when it is not escaped.
+  for (const peer of magnet.peers ?? []) parameters.push(`x.pe=${formatEndpoint(peer)}`);
   return `magnet:?${parameters.join("&")}`;
 }
 

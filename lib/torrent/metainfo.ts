@@ -63,8 +63,8 @@ export function parseInfo(bytes: Uint8Array): Info {
   const paddedLength = (listed ?? list).end;
   const pieceCount = tree?.pieceCount ?? Math.ceil(paddedLength / pieceLength);
   const piecesV1 = listed === undefined ? undefined : readPieces(info, pieceCount);
-  const infoHashV1 = listed === undefined ? undefined : sha1(bytes);
-  const infoHashV2 = tree === undefined ? undefined : sha256(bytes);
+  const infoHashV1 = listed === undefined ? undefined : plain(sha1(bytes));
+  const infoHashV2 = tree === undefined ? undefined : plain(sha256(bytes));
   const isSingleFile = isOneFile(info, list.files);
   const name = safeName(isSingleFile ? list.files[0]!.parts[0]! : rawName) ??
     toHex(infoHashV1 ?? infoHashV2!);
@@ -239,6 +239,11 @@ function placeAll(files: readonly ListedFile[]): TorrentFile[] {
 
 function placed({ length, offset, piecesRoot }: ListedFile, path: readonly string[]): TorrentFile {
   return { path, length, offset, piecesRoot };
+}
+
+/** node:crypto gives a Buffer, whose slice() is no copy: not what a Uint8Array promises. */
+function plain(hash: Uint8Array): Uint8Array {
+  return new Uint8Array(hash);
 }
 
 /** `announce-list` where there is something usable in it, otherwise `announce` (BEP 12). */

@@ -27,11 +27,11 @@ const KINDS: readonly (readonly [string, Partial<Magnet>])[] = [
   [`magnet:?xt=urn:btih:${V1}&xt=urn:btmh:1220${V2}`, { infoHashV1: v1, infoHashV2: v2 }],
   [`magnet:?xs=urn:btpk:${KEY}`, { publicKey }],
   [`magnet:?xs=urn:btpk:${KEY}&s=6461696c79`, { publicKey, salt: daily }],
-  // The stream's public magnet (upstream.md 2).
+  // The stream's public magnet (upstream.md 2), but for the colon of its peer.
   [
     `magnet:?xt=urn:btih:${V1}&xt=urn:btmh:1220${V2}&dn=nano-ledger-snapshot.7z` +
     "&tr=udp%3A%2F%2Ftracker.opentrackr.org%3A1337%2Fannounce&tr=udp%3A%2F%2Ftracker.torrent.eu.org%3A451%2Fannounce" +
-    "&x.pe=bandwidth-martyr.openrai.org%3A6881",
+    "&x.pe=bandwidth-martyr.openrai.org:6881",
     {
       infoHashV1: v1,
       infoHashV2: v2,
@@ -41,7 +41,7 @@ const KINDS: readonly (readonly [string, Partial<Magnet>])[] = [
     },
   ],
   [
-    `magnet:?xt=urn:btmh:1220${V2}&dn=a%20%26%20%2B%27%C3%A4&ws=https%3A%2F%2Fs.example%2Fx%2F&x.pe=%5B%3A%3A1%5D%3A7`,
+    `magnet:?xt=urn:btmh:1220${V2}&dn=a%20%26%20%2B%27%C3%A4&ws=https%3A%2F%2Fs.example%2Fx%2F&x.pe=[::1]:7`,
     {
       infoHashV2: v2,
       name: "a & +'ä",
@@ -73,6 +73,13 @@ const ALSO: readonly (readonly [string, Partial<Magnet>])[] = [
   [`magnet:?xs=urn:btpk:${KEY.toUpperCase()}&s=6461696C79`, { publicKey, salt: daily }],
   [`magnet:?xs=http://x.example/&xs=urn:btpk:${KEY}&s=`, { publicKey }],
   [`magnet:?xt=urn:btih:${V1}&s=zz`, { infoHashV1: v1 }],
+  [
+    `magnet:?xt=urn:btih:${V1}&x.pe=bandwidth-martyr.openrai.org%3A6881&x.pe=%5B%3A%3A1%5D%3A7`,
+    {
+      infoHashV1: v1,
+      peers: [{ host: "bandwidth-martyr.openrai.org", port: 6881 }, { host: "::1", port: 7 }],
+    },
+  ],
   // The first magnets of the stream: no 1220, and DHT routers as trackers.
   [
     `magnet:?xt=urn:btmh:${V2}&dn=nano-ledger-snapshot.7z&tr=udp%3A//router.bittorrent.com%3A6881` +

@@ -2,7 +2,7 @@
 // say. Whether that is right, the hashes in protocol.md 9.2 and 9.3 decide: they are libtorrent's.
 
 import { type Encodable, encode } from "../../lib/bencode.ts";
-import { concatBytes, toHex } from "../../lib/bytes.ts";
+import { concatBytes, toBinaryString, toHex, utf8 } from "../../lib/bytes.ts";
 import { sha1 } from "../../lib/hash.ts";
 import { BLOCK_BYTES } from "../../lib/torrent/layout.ts";
 import { blockHashes, ceil2, HASH_BYTES, log2Exact, rootOf, zeroHash } from "../../lib/torrent/merkle.ts";
@@ -68,7 +68,7 @@ type Tree = { [name: string]: Tree | Encodable };
 function fileTree(plan: TorrentPlan, pieceLayers: Map<string, Uint8Array>): Encodable {
   const tree: Tree = {};
   for (const { path, data } of plan.files) {
-    const parts = path.length === 0 ? [plan.name] : path;
+    const parts = (path.length === 0 ? [plan.name] : path).map((part) => toBinaryString(utf8(part)));
     let folder = tree;
     for (const part of parts) folder = (folder[part] ??= {}) as Tree;
     if (data.length === 0) {
