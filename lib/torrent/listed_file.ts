@@ -32,13 +32,18 @@ export function readLength(file: BDict): number {
   return length;
 }
 
-/** BEP 47: whether an entry is a link, or padding. An `attr` that is no byte string says nothing. */
+/**
+ * BEP 47: whether an entry is a link, or padding. An `attr` that is no byte string says nothing.
+ *
+ * @throws {MetainfoInvalid} When a link's target is malformed.
+ */
 export function readAttributes(file: BDict): { readonly isLink: boolean; readonly isPadding: boolean } {
   const letters = file.bytes("attr");
-  return {
-    isLink: letters?.includes(LINK) ?? false,
-    isPadding: letters?.includes(PADDING) ?? false,
-  };
+  const isLink = letters?.includes(LINK) ?? false;
+  if (isLink && file.list("symlink path")?.some((part) => !(part instanceof Uint8Array))) {
+    refuse("a part of a link's path is not a byte string");
+  }
+  return { isLink, isPadding: letters?.includes(PADDING) ?? false };
 }
 
 /** Ends the reading of a torrent. @throws {MetainfoInvalid} Always. */

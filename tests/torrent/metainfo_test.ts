@@ -242,6 +242,7 @@ const REFUSED: readonly (readonly [TorrentPlan, Record<string, Encodable | undef
   [V2, { "file tree": { a: leaf({ length: 5, "pieces root": new Uint8Array(32) }) } }, /has no root hash/],
   [V2, { "file tree": { a: leaf({ attr: "p", length: 5, "pieces root": ROOT }) } }, /is padding/],
   [V2, { "file tree": { a: leaf({ length: 0 }) } }, /files are all empty/],
+  [V2, { "file tree": { a: file(5), l: leaf({ attr: "l", "symlink path": [7] }) } }, /part of a link's path/],
   [V2, { "file tree": { a: file(2 ** 40) } }, /more than 2097152 pieces/],
   [V2, { "piece length": 8192 }, /8192, not a power of two of at least 16384/],
   [V2, { "piece length": 49_152 }, /49152, not a power of two/],
