@@ -99,7 +99,7 @@ class Payload {
   }
 }
 
-/** A decoder for each frame, one after the other. */
+/** A decoder for each frame, a write for each of its parts: why, see zstd_frames.ts. */
 class ZstdDecoders {
   #decoder: Decoder | undefined;
 

@@ -1,7 +1,8 @@
-// Cuts a zstd stream into its frames without decoding them (RFC 8878, 3.1). The runtime's decoder reads one frame
-// and may drop what follows, and says nothing of a frame that is cut short, so each frame gets a decoder of its own
-// and this says where it begins and ends. It reads only headers, sums what frames declare, and refuses a window that
-// would take too much memory before a decoder sees the frame.
+// Cuts a zstd stream into frames and their parts without decoding them (RFC 8878, 3.1), because the runtime's decoder
+// may drop what follows its first frame, says nothing of a frame that is cut short, and throws where nobody can catch
+// it when a fault shows after one write has filled its output more than once. So each frame gets a decoder of its own
+// and each block, which unpacks to at most 128 KiB, a write. Only headers are read here; they also say what a frame
+// unpacks to, and a window that takes too much memory is refused before a decoder sees it.
 
 import { BadArchive } from "./archive.ts";
 
@@ -52,11 +53,15 @@ export class ZstdFrames {
     return this.#frames;
   }
 
-  /** Takes bytes up to the next edge of a frame, at least one of a non-empty array. @throws {BadArchive} */
+  /**
+   * Takes bytes up to the end of a frame's header, block or checksum, at least one of a non-empty array.
+   *
+   * @throws {BadArchive}
+   */
   step(bytes: Uint8Array): FrameStep {
     const inside = this.#inside;
     let at = 0;
-    while (at < bytes.length && this.#inside === inside) {
+    do {
       if (this.#skip > 0) {
         const n = Math.min(this.#skip, bytes.length - at);
         this.#skip -= n;
@@ -68,17 +73,23 @@ export class ZstdFrames {
         at += n;
         if (this.#filled === this.#field.length) this.#onField();
       }
-      if (this.#skip === 0 && this.#lastBlock && this.#expects === "magic") {
+      if (this.#isBetweenParts && this.#lastBlock && this.#expects === "magic") {
         this.#inside = this.#lastBlock = false;
       }
-    }
+    } while (at < bytes.length && this.#inside === inside && !this.#isBetweenParts);
     return { length: at, inside, begins: !inside && this.#inside, ends: inside && !this.#inside };
   }
 
   /** The stream has ended. @throws {BadArchive} When it ended inside a frame. */
   end(): void {
-    const between = this.#expects === "magic" && this.#filled === 0 && this.#skip === 0;
-    if (!between || this.#frames === 0) throw new BadArchive("its zstd stream ends too early");
+    if (!this.#isBetweenParts || this.#expects !== "magic" || this.#frames === 0) {
+      throw new BadArchive("its zstd stream ends too early");
+    }
+  }
+
+  get #isBetweenParts(): boolean {
+    const begins = this.#expects === "block" || this.#expects === "checksum" || this.#expects === "magic";
+    return begins && this.#filled === 0 && this.#skip === 0;
   }
 
   #await(field: Field, length: number): void {

@@ -8,7 +8,9 @@ import {
   PathUnusable,
   VerificationFailed,
 } from "../errors.ts";
+import { LEDGER_NAME } from "../extract/safe_path.ts";
 import type { Extracted, Extractor, ExtractRequest } from "../extract/extractor.ts";
+import { systemFiles } from "./files.ts";
 import type { ExtractAnswer, ExtractJob } from "./extract_worker.ts";
 
 export class WorkerExtractor implements Extractor {
@@ -28,6 +30,7 @@ export class WorkerExtractor implements Extractor {
         };
         worker.onerror = (event) => {
           event.preventDefault();
+          systemFiles.remove(`${request.into}/${LEDGER_NAME}.partial`);
           reject(
             new OperationFailed(`Cannot unpack ${request.archive}: the Worker failed: ${event.message}`),
           );
