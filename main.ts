@@ -1,6 +1,7 @@
 // argv in, exit code out. Builds the real machine, turns the first signal into an orderly stop and the second into
 // an immediate one. The one place that ends the process.
 
+import { VERSION } from "./lib/about.ts";
 import { failureOf } from "./lib/cli/failure.ts";
 import { runCli } from "./lib/cli/program.ts";
 import { EXIT, Interrupted } from "./lib/errors.ts";
@@ -59,6 +60,7 @@ async function realMachine(): Promise<Machine> {
     net: systemNet,
     extractor: new WorkerExtractor(),
     pid: Deno.pid,
+    client: `nano-snap ${VERSION}`,
   };
 }
 

@@ -1,18 +1,242 @@
-// The job of `nano-snap get`, from the authority's key to a file on disk.
+// The job of `nano-snap get`, from the authority's key to a file on disk:
+//
+//   directory and port -> pointer -> torrent -> content -> archive, or ledger out of it -> state files
+//
+// The torrent is begun with at the first verified answer, while the lookup still looks for a newer one.
 
-import { OperationFailed } from "../errors.ts";
-import type { Report } from "../events.ts";
+import { toHex } from "../bytes.ts";
+import { PathUnusable, SnapError } from "../errors.ts";
+import type { Phase, Report } from "../events.ts";
+import { shortHash } from "../format.ts";
+import { type Candidate, discover } from "../snapshot/discover.ts";
+import { TrustStore } from "../snapshot/trust.ts";
+import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
+import type { Info } from "../torrent/metainfo.ts";
 import { DataDir } from "./data_dir.ts";
+import { type Fetched, fetchTorrent } from "./fetch.ts";
+import { finish, isReservedName } from "./finish.ts";
+import { isCurrent, readInstalled } from "./installed.ts";
+import { Line } from "./line.ts";
 import type { Machine } from "./machine.ts";
+import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
 import type { GetOptions, GetResult } from "./options.ts";
+import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
 
-// deno-lint-ignore require-await
+/**
+ * Gets a snapshot.
+ *
+ * @param signal Aborts with a SnapError (`Interrupted`): everything whole is kept, and the same call goes on.
+ * @throws {SnapError} With the exit code of design.md 4.
+ */
 export async function get(
   options: GetOptions,
   machine: Machine,
-  _report: Report,
-  _signal: AbortSignal,
+  report: Report,
+  signal: AbortSignal,
 ): Promise<GetResult> {
-  using _dir = DataDir.open(options.dataDir, machine.files, { role: "get", ...machine });
-  throw new OperationFailed("Cannot get a snapshot: this build has no downloader");
+  const named = options.source === undefined ? undefined : readSource(options.source, machine.files);
+  using dir = DataDir.open(options.dataDir, machine.files, { role: "get", ...machine });
+  const run = new Run({ options, machine, report, signal, dir, named });
+  return await run.get();
+}
+
+/** A fetch that runs while the lookup goes on. */
+interface Begun {
+  readonly target: Target;
+  readonly stop: AbortController;
+  readonly fetched: Promise<Fetched>;
+}
+
+class Run {
+  readonly #options: GetOptions;
+  readonly #machine: Machine;
+  readonly #report: Report;
+  readonly #signal: AbortSignal;
+  readonly #dir: DataDir;
+  readonly #named: Named | undefined;
+  readonly #startedMs: number;
+  #phase: Phase = "starting";
+  #begun: Begun | undefined;
+
+  constructor(parts: {
+    options: GetOptions;
+    machine: Machine;
+    report: Report;
+    signal: AbortSignal;
+    dir: DataDir;
+    named: Named | undefined;
+  }) {
+    this.#options = parts.options;
+    this.#machine = parts.machine;
+    this.#report = parts.report;
+    this.#signal = parts.signal;
+    this.#dir = parts.dir;
+    this.#named = parts.named;
+    this.#startedMs = parts.machine.clock.nowMs();
+  }
+
+  async get(): Promise<GetResult> {
+    try {
+      const result = await this.#get();
+      this.#enter("stopped");
+      return result;
+    } catch (error) {
+      this.#enter(this.#signal.aborted ? "stopped" : "error", error);
+      throw error;
+    }
+  }
+
+  async #get(): Promise<GetResult> {
+    const { port, bind, dht } = this.#options;
+    const lineOptions = { port, bind, dht, maxPeers: DEFAULT_MAX_PEERS };
+    const line = await Line.open(this.#machine, this.#dir.paths, lineOptions, this.#report);
+    let candidate: Candidate | undefined;
+    let target: Target;
+    let fetched: Fetched;
+    try {
+      if (this.#named?.kind === "target") target = this.#named.target;
+      else {
+        candidate = await this.#discover(line);
+        target = ofPointer(candidate.pointer);
+      }
+      const current = this.#alreadyCurrent(target, candidate);
+      if (current !== undefined) return current;
+      fetched = await this.#begin(line, target).fetched;
+    } finally {
+      await this.#end();
+      await line[Symbol.asyncDispose]();
+    }
+    const { options, ...rest } = this.#common();
+    return await finish({ ...rest, ...options, fetched, candidate, startedMs: this.#startedMs });
+  }
+
+  async #discover(line: Line): Promise<Candidate> {
+    const { paths } = this.#dir;
+    const { files, clock } = this.#machine;
+    const report = this.#report;
+    const publicKey = this.#named?.kind === "authority" ? this.#named.publicKey : this.#options.authorityKey;
+    const salt = this.#named?.kind === "authority" ? this.#named.salt : this.#options.salt;
+    const trust = TrustStore.open({ files, path: paths.trust, report });
+    const state = readMirrorState(files, paths.mirrorState);
+    const meta = readSnapshotMeta(files, paths.snapshotMeta);
+    for (const { warning } of [state, meta]) if (warning !== undefined) this.#note("warning", warning);
+    const authority = { keyHex: toHex(publicKey), salt: new TextDecoder().decode(salt) };
+    trust.vouch({ publicKey, salt }, vouchedSeq(state.value, meta.value, authority) ?? 0);
+    this.#note("info", `Verification using PRODUCER_SIGNING_PUBKEY: ${authority.keyHex}`);
+    this.#enter("discovering");
+    return await discover({
+      dht: line.dht!,
+      trust,
+      authority: publicKey,
+      salt,
+      clock,
+      timeoutMs: this.#options.discoverTimeoutMs,
+      signal: this.#signal,
+      report,
+      onCandidate: (found) => {
+        const target = ofPointer(found.pointer);
+        if (this.#alreadyCurrent(target, found) === undefined) this.#begin(line, target);
+      },
+    });
+  }
+
+  /** Fetches this target; another one that was begun with is stopped. */
+  #begin(line: Line, target: Target): Begun {
+    if (this.#begun?.target.name === target.name) return this.#begun;
+    const before = this.#end();
+    const stop = new AbortController();
+    const fetched = before.then(() =>
+      this.#fetch(line, target, AbortSignal.any([this.#signal, stop.signal]))
+    );
+    // Whoever began it may learn of something better before it fails.
+    fetched.catch(() => {});
+    this.#begun = { target, stop, fetched };
+    return this.#begun;
+  }
+
+  #fetch(line: Line, target: Target, signal: AbortSignal): Promise<Fetched> {
+    const { paths } = this.#dir;
+    this.#note("info", `New snapshot detected: ${shortHash(target.name)}`);
+    return fetchTorrent({
+      machine: this.#machine,
+      paths,
+      line,
+      target: withSaved(target, this.#machine.files, paths),
+      peers: this.#options.peers,
+      stallTimeoutMs: this.#options.stallTimeoutMs,
+      client: this.#machine.client,
+      onInfo: (info) => this.#examine(info),
+      onPhase: (phase) => this.#enter(phase),
+      report: this.#report,
+      signal,
+    });
+  }
+
+  /** Ends what was begun, and waits until its files are closed. */
+  async #end(): Promise<void> {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    begun?.stop.abort(new PathUnusable("Superseded by another snapshot"));
+    await begun?.fetched.catch(() => {});
+  }
+
+  /** Before the first byte: what can never end well. */
+  #examine(info: Info): void {
+    if (isReservedName(info.name)) {
+      throw new PathUnusable(`Cannot fetch ${info.name}: a file of that name has another meaning here`);
+    }
+  }
+
+  #alreadyCurrent(target: Target, candidate: Candidate | undefined): GetResult | undefined {
+    if (this.#options.force) return undefined;
+    const { files, clock } = this.#machine;
+    const { paths } = this.#dir;
+    const { value: installed } = readInstalled(files, paths.installed);
+    if (installed === undefined || !installed.v2.startsWith(target.name)) return undefined;
+    const isLedger = installed.path === paths.ledger;
+    if (isLedger !== this.#options.extract) return undefined;
+    const wanted = { v2: installed.v2, path: installed.path };
+    if (!isCurrent(installed, wanted, files.stat(installed.path))) return undefined;
+    this.#note("info", `${shortHash(installed.v2)} is here already: no update needed`);
+    return {
+      path: installed.path,
+      size: installed.size,
+      seq: candidate?.item.seq,
+      infoHash: installed.v2,
+      infoHashV1: undefined,
+      alreadyCurrent: true,
+      archive: isLedger ? undefined : installed.path,
+      ledger: undefined,
+      downloadedBytes: 0,
+      elapsedMs: clock.nowMs() - this.#startedMs,
+    };
+  }
+
+  #enter(phase: Phase, error?: unknown): void {
+    if (phase === this.#phase && error === undefined) return;
+    this.#report({ kind: "phase", phase, previous: this.#phase });
+    this.#phase = phase;
+    const last_error = error instanceof Error ? error.message : "";
+    try {
+      writeMirrorState(this.#machine.files, this.#dir.paths.mirrorState, { phase, last_error });
+    } catch (cause) {
+      // A full disk must not hide the error that is being told.
+      if (!(cause instanceof SnapError)) throw cause;
+      this.#note("warning", cause.message);
+    }
+  }
+
+  #common() {
+    return {
+      options: this.#options,
+      machine: this.#machine,
+      paths: this.#dir.paths,
+      report: this.#report,
+      signal: this.#signal,
+    };
+  }
+
+  #note(level: "info" | "warning", text: string): void {
+    this.#report({ kind: "note", level, logger: "mirror.watcher", text });
+  }
 }

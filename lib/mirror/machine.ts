@@ -9,6 +9,8 @@ export interface Machine {
   readonly files: Files;
   readonly net: Net;
   readonly extractor: Extractor;
+  /** What we call ourselves to peers: "nano-snap 0.1.0". */
+  readonly client: string;
   /** This process's number, for whoever looks for it. */
   readonly pid: number;
 }

@@ -39,12 +39,12 @@ export interface GetOptions {
   readonly stallTimeoutMs: number;
 }
 
-/** What lies in a ledger. */
+/** What lies in a ledger; undefined where its quick facts do not tell. */
 export interface LedgerSummary {
-  readonly version: number;
-  readonly blockCount: number;
-  readonly accountCount: number;
-  readonly cementedCount: number;
+  readonly version: number | undefined;
+  readonly blockCount: number | undefined;
+  readonly accountCount: number | undefined;
+  readonly cementedCount: number | undefined;
   readonly network: string;
 }
 

@@ -29,7 +29,8 @@ export type BlockOutcome =
 export class Download {
   readonly info: Info;
   readonly layout: Layout;
-  readonly layers: PieceLayers;
+  /** undefined for a v1 torrent. */
+  readonly layers: PieceLayers | undefined;
   readonly storage: Storage;
   /** Pieces that are here and good. */
   readonly here: PieceSet;
@@ -41,7 +42,7 @@ export class Download {
   constructor(options: {
     readonly info: Info;
     readonly layout: Layout;
-    readonly layers: PieceLayers;
+    readonly layers: PieceLayers | undefined;
     readonly storage: Storage;
     readonly here: PieceSet;
     readonly random: () => number;
@@ -51,13 +52,13 @@ export class Download {
     this.layers = options.layers;
     this.storage = options.storage;
     this.here = options.here;
-    const isV2 = options.info.kind !== "v1";
+    const { layers } = options;
     this.picker = new Picker({
       layout: options.layout,
       here: options.here,
       random: options.random,
-      isReady: isV2 ? (piece) => this.layers.hashOf(piece) !== undefined : () => true,
-      keepHashes: isV2,
+      isReady: layers === undefined ? () => true : (piece) => layers.hashOf(piece) !== undefined,
+      keepHashes: layers !== undefined,
     });
     for (const piece of options.here) this.#doneBytes += this.#sizeOf(piece);
   }
@@ -118,7 +119,7 @@ export class Download {
 
   #isGood(active: ActivePiece): boolean {
     const { piece } = active;
-    if (this.info.kind === "v1") return pieceMatchesV1(this.info, this.layout, this.storage, piece);
+    if (this.layers === undefined) return pieceMatchesV1(this.info, this.layout, this.storage, piece);
     const hash = this.layers.hashOf(piece);
     return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
   }

@@ -56,9 +56,10 @@ export interface Introduction {
   readonly torrent: {
     readonly pieceCount: number;
     readonly blocksPerPiece: number;
-    readonly here: PieceSet;
     readonly metadataSize: number;
   } | undefined;
+  /** What we have; known once what is on disk was looked at. */
+  readonly here: PieceSet | undefined;
 }
 
 /** The torrent, as its peers see it. Called from inside `received` and `tick`; views live only during the call. */
@@ -98,6 +99,8 @@ export class PeerCore implements WireHandler {
   readonly #findOwner: (handshake: Handshake) => PeerOwner | undefined;
   #owner: PeerOwner | undefined;
   #dialedWith: Uint8Array | undefined;
+  /** The hash that this connection goes by. */
+  #spoken: Uint8Array | undefined;
   #startedMs: number;
   #heardMs: number;
   #saidMs: number;
@@ -112,6 +115,7 @@ export class PeerCore implements WireHandler {
   /** Messages about pieces that came before the metadata: replayed by `learnTorrent`. */
   #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
   #earlyHaves: number[] = [];
+  #knowsTorrent = false;
   #saidPieces = false;
   #pexMinuteMs = 0;
   #pexCount = 0;
@@ -226,13 +230,15 @@ export class PeerCore implements WireHandler {
     return this.requests.has(piece, block);
   }
 
-  /** The metadata is known now: what the peer said before is read, and it is told what we have. */
+  /** The metadata is known now: what the peer said of its pieces before is read. */
   learnTorrent(): void {
     const torrent = this.#owner?.introduction.torrent;
-    if (torrent === undefined || !this.#greeted || this.#saidPieces) return;
+    if (torrent === undefined || !this.#greeted || this.#knowsTorrent) return;
+    this.#knowsTorrent = true;
+    // A hash of unknown kind may have turned out to be the v2 one.
+    this.#v2 ||= speaksV2(this.#owner!.introduction.hashes, this.#spoken!);
     this.requests = new RequestQueue(torrent.blocksPerPiece);
     if (this.#theirs?.requestQueue !== undefined) this.requests.limit(this.#theirs.requestQueue);
-    this.#sayPieces(torrent);
     this.pieces = new PieceSet(torrent.pieceCount);
     const early = this.#early;
     if (early?.kind === "all") this.onHaveAll();
@@ -240,6 +246,22 @@ export class PeerCore implements WireHandler {
     for (const piece of this.#earlyHaves) this.onHave(piece);
     this.#early = undefined;
     this.#earlyHaves = [];
+  }
+
+  /** Tells the peer what we have: once, right after the extension handshake or as soon as we know it ourselves. */
+  sayPieces(): void {
+    const { here, dhtPort } = this.#owner!.introduction;
+    if (here === undefined || !this.#greeted || this.#saidPieces) return;
+    this.#saidPieces = true;
+    if (this.#fast && here.isFull) this.out.bare(ID.haveAll);
+    else if (this.#fast && here.count === 0) this.out.bare(ID.haveNone);
+    else if (here.count > 0) this.out.bitfield(here.bits);
+    if (this.#dht && dhtPort !== undefined) this.out.port(dhtPort);
+  }
+
+  /** A piece is here now. */
+  sayHave(piece: number): void {
+    if (this.#saidPieces) this.out.piecewise(ID.have, piece);
   }
 
   setInterested(interested: boolean): void {
@@ -265,7 +287,7 @@ export class PeerCore implements WireHandler {
   onHandshake(handshake: Handshake): void {
     if (this.#owner === undefined) this.#accept(handshake);
     const owner = this.#owner!;
-    const { hashes, peerId, torrent } = owner.introduction;
+    const { hashes, peerId } = owner.introduction;
     const dialed = this.#dialedWith;
     if (dialed !== undefined && !equalBytes(handshake.infoHash, dialed)) {
       const upgraded = hashes.v1 !== undefined && equalBytes(dialed, hashes.v1) &&
@@ -273,6 +295,7 @@ export class PeerCore implements WireHandler {
       if (!upgraded) throw new WireFault("BEP 3", "answered with another info-hash");
     }
     if (equalBytes(handshake.peerId, peerId)) throw new WireFault("BEP 3", "connected to ourselves");
+    this.#spoken = handshake.infoHash;
     this.#v2 ||= speaksV2(hashes, handshake.infoHash);
     this.#fast = handshake.fast;
     this.#extended = handshake.extended;
@@ -280,7 +303,8 @@ export class PeerCore implements WireHandler {
     this.#greeted = true;
     if (this.#extended) this.#sendExtensionHandshake();
     owner.onGreeted(this);
-    if (torrent !== undefined) this.learnTorrent();
+    this.learnTorrent();
+    this.sayPieces();
   }
 
   onKeepAlive(): void {}
@@ -307,7 +331,7 @@ export class PeerCore implements WireHandler {
 
   onHave(piece: number): void {
     const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#saidPieces) {
+    if (count === undefined || !this.#knowsTorrent) {
       if (this.#earlyHaves.length >= MAX_EARLY_HAVES) throw new WireFault("BEP 3", "too many haves");
       this.#earlyHaves.push(piece);
       return;
@@ -318,7 +342,7 @@ export class PeerCore implements WireHandler {
 
   onBitfield(bits: Uint8Array): void {
     const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#saidPieces) {
+    if (count === undefined || !this.#knowsTorrent) {
       this.#early = { kind: "bits", bits: bits.slice() };
       this.#earlyHaves = [];
       return;
@@ -328,12 +352,12 @@ export class PeerCore implements WireHandler {
   }
 
   onHaveAll(): void {
-    if (!this.#saidPieces) this.#early = { kind: "all" };
+    if (!this.#knowsTorrent) this.#early = { kind: "all" };
     else this.#replacePieces(undefined);
   }
 
   onHaveNone(): void {
-    if (!this.#saidPieces) this.#early = undefined;
+    if (!this.#knowsTorrent) this.#early = undefined;
     else this.#replacePieces(new PieceSet(this.#owner!.introduction.torrent!.pieceCount));
   }
 
@@ -435,26 +459,15 @@ export class PeerCore implements WireHandler {
   }
 
   #sendExtensionHandshake(): void {
-    const { client, listenPort, torrent } = this.#owner!.introduction;
+    const { client, listenPort, torrent, here } = this.#owner!.introduction;
     const dict = encodeExtensionHandshake({
       client,
       requestQueue: MAX_REQUESTS_HELD,
       port: listenPort,
       metadataSize: torrent?.metadataSize,
-      uploadOnly: torrent?.here.isFull === true ? true : undefined,
+      uploadOnly: here?.isFull === true ? true : undefined,
     });
     this.out.extended(0, dict);
-  }
-
-  /** Sent once, right after the extension handshake, or when the metadata came. */
-  #sayPieces(torrent: NonNullable<Introduction["torrent"]>): void {
-    this.#saidPieces = true;
-    const { here } = torrent;
-    if (this.#fast && here.isFull) this.out.bare(ID.haveAll);
-    else if (this.#fast && here.count === 0) this.out.bare(ID.haveNone);
-    else if (here.count > 0) this.out.bitfield(here.bits);
-    const { dhtPort } = this.#owner!.introduction;
-    if (this.#dht && dhtPort !== undefined) this.out.port(dhtPort);
   }
 
   #replacePieces(pieces: PieceSet | undefined): void {
@@ -465,7 +478,7 @@ export class PeerCore implements WireHandler {
 
   #loseHave(piece: number): void {
     const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#saidPieces || piece >= count) return;
+    if (count === undefined || !this.#knowsTorrent || piece >= count) return;
     if (this.pieces === undefined) {
       const all = new PieceSet(count);
       all.fill();

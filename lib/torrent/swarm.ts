@@ -2,7 +2,7 @@
 // keeps every peer busy; the content itself is Download's. It has no clock and no socket: the session feeds its
 // peers and calls `tick`.
 //
-//   metadata wanted -> metadata here (`onInfo`) -> downloading (`start`) -> complete (`onComplete`)
+//   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
 
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
@@ -11,11 +11,12 @@ import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.t
 import { METADATA_PIECE_BYTES } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { HashFetch } from "./hash_fetch.ts";
-import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
+import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { MAX_UNASKED_BYTES, REQUEST_TIMEOUT_MS, SNUB_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
+import type { PieceLayers } from "./piece_layers.ts";
 import type { Introduction, PeerCore, PeerOwner, PeerSource, PiecesChange } from "./peer_core.ts";
 import { RateMeter } from "./rate.ts";
 import { type HashSpan, ID } from "./wire.ts";
@@ -24,6 +25,8 @@ import { type HashSpan, ID } from "./wire.ts";
 export interface SwarmListener {
   /** The metadata came and its hash fits. */
   onInfo(bytes: Uint8Array): void;
+  /** The piece layers that were missing are here. */
+  onLayers(): void;
   onGoodPiece(piece: PieceIndex): void;
   onComplete(): void;
   /** A peer did wrong, in words for a log. */
@@ -33,8 +36,8 @@ export interface SwarmListener {
 
 export interface SwarmOptions {
   readonly hashes: SwarmHashes;
-  /** Its info dictionary, or what it must hash to. */
-  readonly metadata: { readonly info: Info } | { readonly wanted: WantedInfo };
+  /** What the metadata must hash to, when it is to be fetched. */
+  readonly wanted: WantedInfo | undefined;
   readonly peerId: Uint8Array;
   readonly client: string;
   readonly listenPort: number | undefined;
@@ -46,7 +49,6 @@ export class Swarm implements PeerOwner {
   readonly book = new PeerBook();
   readonly downRate = new RateMeter();
   readonly upRate = new RateMeter();
-  readonly #options: SwarmOptions;
   readonly #listener: SwarmListener;
   readonly #peers = new Map<number, PeerCore>();
   readonly #useful = new Set<number>();
@@ -56,15 +58,14 @@ export class Swarm implements PeerOwner {
   #metadata: MetadataFetch | undefined;
   #hashFetch: HashFetch | undefined;
   #info: Info | undefined;
+  #layers: PieceLayers | undefined;
   #download: Download | undefined;
   #introduction: Introduction;
 
   constructor(options: SwarmOptions) {
-    this.#options = options;
     this.#listener = options.listener;
-    this.#introduction = { ...options, torrent: undefined };
-    if ("info" in options.metadata) this.#info = options.metadata.info;
-    else this.#metadata = new MetadataFetch(options.metadata.wanted);
+    this.#introduction = { ...options, torrent: undefined, here: undefined };
+    if (options.wanted !== undefined) this.#metadata = new MetadataFetch(options.wanted);
   }
 
   get introduction(): Introduction {
@@ -87,24 +88,33 @@ export class Swarm implements PeerOwner {
     return this.#peers.size;
   }
 
-  /** The metadata is checked and a place for the content is ready: ask for it. */
-  start(info: Info, download: Download): void {
-    invariant(this.#download === undefined, "a swarm starts once");
+  /**
+   * The metadata is checked: peers are understood from here on, and asked for the piece layers that are missing.
+   *
+   * @param layers undefined for a v1 torrent.
+   */
+  learnInfo(info: Info, layout: Layout, layers: PieceLayers | undefined): void {
     this.#info = info;
-    this.#download = download;
-    const { layout, here } = download;
-    this.#introduction = {
-      ...this.#introduction,
-      hashes: hashesOf(info),
-      torrent: {
-        pieceCount: layout.pieceCount,
-        blocksPerPiece: layout.blocksPerPiece,
-        here,
-        metadataSize: info.bytes.length,
-      },
-    };
-    if (info.kind !== "v1" && !download.layers.isComplete) this.#hashFetch = new HashFetch(download.layers);
+    this.#metadata = undefined;
+    this.#layers = layers;
+    if (layers?.isComplete === false) this.#hashFetch = new HashFetch(layers);
+    const { pieceCount, blocksPerPiece } = layout;
+    const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
+    this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
     for (const peer of this.#peers.values()) peer.learnTorrent();
+  }
+
+  /** A place for the content is ready, and what it holds is known: ask for the rest. After `learnInfo`. */
+  start(download: Download): void {
+    invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
+    this.#download = download;
+    this.#introduction = { ...this.#introduction, here: download.here };
+    for (const peer of this.#peers.values()) {
+      if (peer.pieces !== undefined) download.picker.onBitfield(peer.pieces);
+      peer.sayPieces();
+      this.#updateInterest(peer);
+      this.#refill(peer);
+    }
     if (download.isComplete) this.#listener.onComplete();
   }
 
@@ -160,12 +170,11 @@ export class Swarm implements PeerOwner {
 
   onPieces(peer: PeerCore, change: PiecesChange): void {
     const picker = this.#download?.picker;
-    if (picker === undefined) return;
-    if (change.kind === "have") picker.onHave(change.piece);
-    else if (change.kind === "dont-have") picker.onDontHave(change.piece);
+    if (change.kind === "have") picker?.onHave(change.piece);
+    else if (change.kind === "dont-have") picker?.onDontHave(change.piece);
     else {
-      for (const piece of change.before ?? []) picker.onDontHave(piece);
-      if (peer.pieces !== undefined) picker.onBitfield(peer.pieces);
+      for (const piece of change.before ?? []) picker?.onDontHave(piece);
+      if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces);
     }
     if (peer.isV2 && (peer.pieces === undefined || peer.pieces.count > 0)) {
       const request = (span: HashSpan) => peer.out.hashSpan(ID.hashRequest, span);
@@ -247,8 +256,7 @@ export class Swarm implements PeerOwner {
 
   /** Piece layers are answered from memory; leaves are not served while we only fetch. */
   onHashRequest(peer: PeerCore, span: HashSpan): void {
-    const download = this.#download;
-    const hashes = download && download.info.kind !== "v1" ? download.layers.answer(span) : undefined;
+    const hashes = this.#layers?.answer(span);
     if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
     // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
     const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
@@ -262,7 +270,10 @@ export class Swarm implements PeerOwner {
       if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
       throw error;
     }
-    if (this.#download?.layers.isComplete === true) this.#hashFetch = undefined;
+    if (this.#layers?.isComplete === true) {
+      this.#hashFetch = undefined;
+      this.#listener.onLayers();
+    }
     this.#refillAll();
   }
 
@@ -296,8 +307,7 @@ export class Swarm implements PeerOwner {
     this.#useful.add(peer.number);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
     for (const other of this.#peers.values()) {
-      if (!other.isGreeted) continue;
-      other.out.piecewise(ID.have, piece);
+      other.sayHave(piece);
       this.#updateInterest(other);
     }
     this.#listener.onGoodPiece(piece);

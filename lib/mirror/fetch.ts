@@ -1,0 +1,308 @@
+// Fetches one torrent until it is whole: finds peers, gets the metadata, opens the content's place, and keeps the
+// journal while blocks come. What it leaves when it is stopped, the next run goes on with.
+
+import { toHex } from "../bytes.ts";
+import { NetworkStalled } from "../errors.ts";
+import type { Phase, Report } from "../events.ts";
+import type { Clock, Endpoint } from "../ports.ts";
+import { formatSeconds, shortHash } from "../format.ts";
+import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
+import { Layout, type PieceIndex } from "../torrent/layout.ts";
+import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
+import type { PeerCore, PeerSource } from "../torrent/peer_core.ts";
+import { PieceLayers } from "../torrent/piece_layers.ts";
+import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
+import { Content } from "./content.ts";
+import type { DataPaths } from "./data_dir.ts";
+import type { Line } from "./line.ts";
+import type { Machine } from "./machine.ts";
+import { hashesOfTarget, type Target } from "./target.ts";
+
+export interface FetchOptions {
+  readonly machine: Machine;
+  readonly paths: DataPaths;
+  readonly line: Line;
+  readonly target: Target;
+  /** Peers named by the user. Hosts may be names. */
+  readonly peers: readonly Endpoint[];
+  /** Give up after so long without a byte; 0 waits for ever. */
+  readonly stallTimeoutMs: number;
+  readonly client: string;
+  /** Called when the metadata is checked, before anything is written: throws to refuse the torrent. */
+  readonly onInfo: (info: Info) => void;
+  readonly onPhase: (phase: Phase) => void;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+export interface Fetched {
+  readonly info: Info;
+  /** The file, or the folder of a torrent of several, in `incoming/`. */
+  readonly path: string;
+  /** Bytes of content that came from others in this run. */
+  readonly downloadedBytes: number;
+}
+
+/**
+ * Runs until every piece is here and on stable storage.
+ *
+ * @throws {NotEnoughSpace | VerificationFailed | PathUnusable} `NetworkStalled` after `stallTimeoutMs`.
+ * @throws The signal's reason when it aborts; everything whole is then kept.
+ */
+export function fetchTorrent(options: FetchOptions): Promise<Fetched> {
+  return new Fetch(options).run();
+}
+
+class Fetch implements SwarmListener {
+  readonly #options: FetchOptions;
+  readonly #clock: Clock;
+  readonly #swarm: Swarm;
+  readonly #stop = new AbortController();
+  readonly #broken = Promise.withResolvers<never>();
+  readonly #infoCame = Promise.withResolvers<Uint8Array>();
+  readonly #layersCame = Promise.withResolvers<void>();
+  readonly #completed = Promise.withResolvers<void>();
+  readonly #tasks: Promise<void>[] = [];
+  readonly #hunted = new Set<string>();
+  #content: Content | undefined;
+  #sawFirstPiece = false;
+  #lastBytes = 0;
+  #lastProgressMs: number;
+  #lastComplaintMs: number;
+
+  constructor(options: FetchOptions) {
+    this.#options = options;
+    const { machine, line, target, client } = options;
+    this.#clock = machine.clock;
+    this.#lastProgressMs = this.#lastComplaintMs = machine.clock.nowMs();
+    this.#swarm = new Swarm({
+      hashes: hashesOfTarget(target),
+      wanted: target.metainfo === undefined ? target.wanted : undefined,
+      peerId: newPeerId(machine),
+      client,
+      listenPort: line.port,
+      dhtPort: line.dht === undefined ? undefined : line.port,
+      listener: this,
+    });
+    for (const promise of [this.#broken.promise, this.#infoCame.promise]) promise.catch(() => {});
+  }
+
+  async run(): Promise<Fetched> {
+    const { line, signal } = this.#options;
+    const onAbort = () => this.#broken.reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    line.session.failed.catch((error) => this.#broken.reject(error));
+    line.session.add(this.#swarm);
+    try {
+      this.#spawn(this.#tickForEver());
+      this.#spawn(this.#learnNamedPeers());
+      return await this.#fetch();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#stop.abort();
+      line.session.remove(this.#swarm);
+      await Promise.all(this.#tasks);
+      await this.#content?.close();
+    }
+  }
+
+  onInfo(bytes: Uint8Array): void {
+    this.#infoCame.resolve(bytes);
+  }
+
+  onLayers(): void {
+    this.#layersCame.resolve();
+  }
+
+  onGoodPiece(piece: PieceIndex): void {
+    this.#content?.addPiece(piece);
+    if (this.#sawFirstPiece) return;
+    this.#sawFirstPiece = true;
+    this.#note("debug", `first verified block is on disk (piece ${piece})`);
+    this.#reportProgress();
+  }
+
+  onComplete(): void {
+    this.#completed.resolve();
+  }
+
+  onFault(peer: PeerCore, why: string): void {
+    this.#note("warning", `Banned ${peer.endpoint.host} (${peer.client}): it ${why}`);
+  }
+
+  onDhtNode(endpoint: Endpoint): void {
+    void this.#options.line.dht?.tryNode(endpoint);
+  }
+
+  async #fetch(): Promise<Fetched> {
+    const { target, onInfo, onPhase } = this.#options;
+    this.#hunt(hashesOfTarget(target));
+    if (target.metainfo === undefined) onPhase("downloading_metadata");
+    const metainfo = target.metainfo ?? await this.#metadata();
+    const { info } = metainfo;
+    onInfo(info);
+    const layout = Layout.of(info);
+    const layers = info.kind === "v1" ? undefined : new PieceLayers(layout, metainfo.pieceLayers);
+    this.#swarm.learnInfo(info, layout, layers);
+    if (layers?.isComplete !== false) this.#layersCame.resolve();
+    onPhase("checking");
+    const content = await this.#openContent(info, layout, layers);
+    this.#content = content;
+    onPhase("downloading");
+    this.#swarm.start(content.download);
+    this.#options.line.session.flush();
+    await this.#unlessBroken(this.#completed.promise);
+    this.#reportProgress();
+    onPhase("finished");
+    return { info, path: content.path, downloadedBytes: this.#swarm.downRate.total };
+  }
+
+  async #metadata(): Promise<Metainfo> {
+    const info = parseInfo(await this.#unlessBroken(this.#infoCame.promise));
+    this.#note(
+      "info",
+      `Received metadata: ${info.name}, ${info.totalLength} bytes in ${info.pieceCount} pieces`,
+    );
+    this.#hunt(hashesOf(info));
+    return { info, pieceLayers: new Map(), trackers: [], webSeeds: [] };
+  }
+
+  #openContent(info: Info, layout: Layout, layers: PieceLayers | undefined): Promise<Content> {
+    const { machine, paths, report, signal } = this.#options;
+    const layersReady = this.#unlessBroken(this.#layersCame.promise);
+    layersReady.catch(() => {});
+    return Content.open({ machine, paths, info, layout, layers, layersReady, report, signal });
+  }
+
+  /** Begins to look for peers under each name that is not being looked for yet. */
+  #hunt({ v1, v2Short }: SwarmHashes): void {
+    if (this.#options.line.dht === undefined) return;
+    for (const [infoHash, source] of [[v2Short, "dht-v2"], [v1, "dht-v1"]] as const) {
+      if (infoHash === undefined || this.#hunted.has(toHex(infoHash))) continue;
+      this.#hunted.add(toHex(infoHash));
+      this.#spawn(this.#huntFor(infoHash, source));
+    }
+  }
+
+  /** Announces ourselves and learns of others, often while nobody is known, seldom later. */
+  async #huntFor(infoHash: Uint8Array, source: PeerSource): Promise<void> {
+    const { line } = this.#options;
+    const { signal } = this.#stop;
+    for (
+      let pauseMs = FIRST_HUNT_PAUSE_MS;
+      !signal.aborted;
+      pauseMs = Math.min(2 * pauseMs, LONG_HUNT_PAUSE_MS)
+    ) {
+      const onPeer = (peer: Endpoint) => line.session.learn(this.#swarm, peer, source);
+      await line.dht!.announce(infoHash, line.port, { signal, onPeer });
+      await this.#clock.sleep(this.#swarm.connections === 0 ? pauseMs : ANNOUNCE_MS, signal);
+    }
+  }
+
+  async #learnNamedPeers(): Promise<void> {
+    const { machine, line, peers, target } = this.#options;
+    await Promise.all([...peers, ...target.peers].map(async ({ host, port }) => {
+      const addresses = await machine.net.resolve(host);
+      if (addresses.length === 0) this.#note("warning", `Cannot find the address of peer ${host}`);
+      for (const address of addresses) {
+        if (!this.#stop.signal.aborted) line.session.learn(this.#swarm, { host: address, port }, "user");
+      }
+    }));
+  }
+
+  async #tickForEver(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#clock.sleep(TICK_MS, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      this.#content?.tick();
+      this.#reportProgress();
+      this.#watchForStall();
+    }
+  }
+
+  #reportProgress(): void {
+    const download = this.#swarm.download;
+    if (download === undefined) return;
+    const nowMs = this.#clock.nowMs();
+    const downRate = this.#swarm.downRate.perSecond(nowMs);
+    const leftBytes = download.layout.totalLength - download.doneBytes;
+    let seeds = 0;
+    let peers = 0;
+    for (const peer of this.#swarm.peers) {
+      if (!peer.isGreeted) continue;
+      if (peer.isSeed) seeds++;
+      else peers++;
+    }
+    this.#options.report({
+      kind: "transfer",
+      progress: {
+        doneBytes: download.doneBytes,
+        totalBytes: download.layout.totalLength,
+        downRate,
+        upRate: this.#swarm.upRate.perSecond(nowMs),
+        peers,
+        seeds,
+        connections: this.#swarm.connections,
+        etaSeconds: downRate > 0 ? leftBytes / downRate : undefined,
+      },
+    });
+  }
+
+  #watchForStall(): void {
+    const nowMs = this.#clock.nowMs();
+    const bytes = this.#swarm.downRate.total;
+    if (bytes !== this.#lastBytes) this.#lastProgressMs = nowMs;
+    this.#lastBytes = bytes;
+    const silentMs = nowMs - this.#lastProgressMs;
+    if (silentMs >= COMPLAINT_MS && nowMs - this.#lastComplaintMs >= COMPLAINT_MS) {
+      this.#lastComplaintMs = nowMs;
+      this.#note("warning", `${this.#whyNothing()}; still trying`);
+    }
+    const { stallTimeoutMs, target } = this.#options;
+    if (stallTimeoutMs === 0 || silentMs < stallTimeoutMs) return;
+    const time = formatSeconds(silentMs / 1000);
+    this.#broken.reject(
+      new NetworkStalled(
+        `Cannot fetch ${shortHash(target.name)}: no data for ${time}, ${this.#whyNothing()}; ` +
+          "what is whole is kept, try again later or name a peer with --peer HOST:PORT",
+      ),
+    );
+  }
+
+  /** For people: what is missing, nobody at all or somebody with the data. */
+  #whyNothing(): string {
+    const known = this.#swarm.book.size;
+    if (this.#swarm.connections === 0) return `No connected peers or seeds, ${known} addresses known`;
+    const what = this.#swarm.download === undefined
+      ? "the torrent's metadata"
+      : "a piece that is missing here";
+    return `${this.#swarm.connections} connected peers, none sends ${what}`;
+  }
+
+  #spawn(task: Promise<void>): void {
+    this.#tasks.push(task.catch((error) => this.#broken.reject(error)));
+  }
+
+  #unlessBroken<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#broken.promise]);
+  }
+
+  #note(level: "debug" | "info" | "warning", text: string): void {
+    this.#options.report({ kind: "note", level, logger: "mirror.session", text });
+  }
+}
+
+/** `-NS0100-` and twelve random letters or digits (BEP 20). */
+function newPeerId({ random }: Machine): Uint8Array {
+  const letters = "0123456789abcdefghijklmnopqrstuvwxyz";
+  const id = [...random.bytes(12)].map((byte) => letters[byte % letters.length]).join("");
+  return new TextEncoder().encode(`-NS0100-${id}`);
+}
+
+const TICK_MS = 1000;
+const FIRST_HUNT_PAUSE_MS = 1000;
+const LONG_HUNT_PAUSE_MS = 60_000;
+/** libtorrent's interval; nodes forget an announcement after 45 minutes. */
+const ANNOUNCE_MS = 900_000;
+const COMPLAINT_MS = 60_000;

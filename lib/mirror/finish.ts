@@ -1,0 +1,149 @@
+// From a whole, verified torrent in `incoming/` to what the user asked for: the archive in the data directory, or the
+// ledger out of it, checked and put in its place by one rename. State files are written last, so that a run which
+// dies here is gone on with, not believed.
+
+import { join } from "node:path";
+import { OperationFailed } from "../errors.ts";
+import type { Report } from "../events.ts";
+import { toHex } from "../bytes.ts";
+import { placeLedger } from "../extract/place.ts";
+import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
+import type { Candidate } from "../snapshot/discover.ts";
+import { originalFilename } from "../torrent/x_snapshot.ts";
+import { discardIncoming, discardTorrent, nameOf } from "./content.ts";
+import type { DataPaths } from "./data_dir.ts";
+import type { Fetched } from "./fetch.ts";
+import { writeInstalled } from "./installed.ts";
+import type { Machine } from "./machine.ts";
+import { writeMirrorState, writeSnapshotMeta } from "./mirror_state.ts";
+import type { GetResult, LedgerSummary } from "./options.ts";
+
+export interface FinishOptions {
+  readonly machine: Machine;
+  readonly paths: DataPaths;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  readonly extract: boolean;
+  readonly keepArchive: boolean;
+  readonly fetched: Fetched;
+  /** undefined when the torrent was named without a pointer. */
+  readonly candidate: Candidate | undefined;
+  readonly startedMs: number;
+}
+
+/** Whether a torrent of this name would overwrite something else in the data directory. */
+export function isReservedName(name: string): boolean {
+  return RESERVED_NAMES.has(name.toLowerCase());
+}
+
+/** @throws {VerificationFailed} When archive or ledger is not what it must be: nothing in place was touched. */
+export async function finish(options: FinishOptions): Promise<GetResult> {
+  const { machine, paths, fetched, candidate, extract, keepArchive } = options;
+  const { files, clock } = machine;
+  const { info } = fetched;
+  const ledger = extract ? await unpack(options) : undefined;
+  const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
+  if (archive !== undefined) files.rename(fetched.path, archive);
+  const path = extract ? paths.ledger : archive!;
+  const name = nameOf(info);
+  const seq = candidate?.item.seq;
+  if (info.isSingleFile || extract) {
+    writeInstalled(files, paths.installed, { v2: name, seq: seq ?? null, path });
+  }
+  writeState(options, name);
+  discardIncoming(machine, paths, info);
+  if (archive === undefined) discardTorrent(machine, paths, info);
+  return {
+    path,
+    size: extract ? files.stat(path)?.size ?? 0 : info.totalLength,
+    seq,
+    infoHash: info.infoHashV2 && toHex(info.infoHashV2),
+    infoHashV1: info.infoHashV1 && toHex(info.infoHashV1),
+    alreadyCurrent: false,
+    archive,
+    ledger: ledger && summaryOf(ledger),
+    downloadedBytes: fetched.downloadedBytes,
+    elapsedMs: clock.nowMs() - options.startedMs,
+  };
+}
+
+/** Unpacks beside the final place, looks into the ledger, and only then renames it. */
+async function unpack({ machine, paths, fetched, report, signal }: FinishOptions): Promise<LedgerFacts> {
+  if (!fetched.info.isSingleFile) {
+    throw new OperationFailed(
+      `Cannot extract ${fetched.info.name}: it is a folder of files, not one archive`,
+    );
+  }
+  const { files, extractor } = machine;
+  const extracted = await extractor.extract({
+    archive: fetched.path,
+    into: paths.root,
+    signal,
+    onProgress: (doneBytes, totalBytes) =>
+      report({ kind: "work", label: "Extracting", doneBytes, totalBytes }),
+  });
+  const facts = checkLedger(machine, extracted.path);
+  for (const text of facts.warnings) report({ kind: "note", level: "warning", logger: "extract", text });
+  placeLedger(files, { partial: extracted.path, folder: paths.root });
+  return facts;
+}
+
+function checkLedger({ files }: Machine, path: string): LedgerFacts {
+  const file = files.open(path, "read");
+  try {
+    return readLedgerFacts(file);
+  } catch (error) {
+    files.remove(path);
+    throw error;
+  } finally {
+    file.close();
+  }
+}
+
+function writeState({ machine, paths, fetched, candidate }: FinishOptions, name: string): void {
+  const { files } = machine;
+  const { info } = fetched;
+  writeMirrorState(files, paths.mirrorState, {
+    ...(candidate === undefined ? {} : { last_seq: candidate.item.seq }),
+    last_info_hash: name,
+    current_torrent_name: info.name,
+  });
+  if (candidate === undefined) return;
+  const { publicKey, salt, signature, seq } = candidate.item;
+  writeSnapshotMeta(files, paths.snapshotMeta, {
+    producer_signing_pubkey: toHex(publicKey),
+    dht_pubkey: toHex(publicKey),
+    dht_signature: toHex(signature),
+    dht_seq: seq,
+    dht_salt: new TextDecoder().decode(salt),
+    torrent_info_hash: name,
+    dht_verified: true,
+    current_torrent_name: info.name,
+    original_filename: originalFilename(info) ?? info.name,
+  });
+}
+
+function summaryOf(facts: LedgerFacts): LedgerSummary {
+  return {
+    version: facts.version,
+    blockCount: facts.block_count,
+    accountCount: facts.account_count,
+    cementedCount: facts.cemented_count,
+    network: facts.network,
+  };
+}
+
+/** What upstream's programs, ours and the node keep beside an archive. */
+const RESERVED_NAMES = new Set([
+  ".nano-snap",
+  ".dht_state",
+  ".resume",
+  "mirror_state.json",
+  "snapshot-meta.json",
+  "publisher_state.json",
+  "seeder-stats.json",
+  "data.ldb.partial",
+  "data.ldb-lock",
+  "wallets.ldb",
+  "wallets.ldb-lock",
+]);

@@ -1,0 +1,112 @@
+// Our end of the network: the port that peers reach us at (TCP and UDP alike), the DHT node on it, and the session
+// that moves the bytes. Opened once per run, before anything is looked for, so that a taken port is told at once.
+
+import { DhtNode } from "../dht/dht_node.ts";
+import { PortTaken } from "../errors.ts";
+import type { Report } from "../events.ts";
+import type { Endpoint, TcpListener, UdpSocket } from "../ports.ts";
+import { readDhtCache, writeDhtCache } from "../snapshot/dht_cache.ts";
+import { Session } from "../torrent/session.ts";
+import type { DataPaths } from "./data_dir.ts";
+import type { Machine } from "./machine.ts";
+
+/** Where a stranger's DHT node begins: upstream's three, and libtorrent's own. */
+const PUBLIC_ROUTERS: readonly Endpoint[] = [
+  { host: "router.bittorrent.com", port: 6881 },
+  { host: "router.utorrent.com", port: 6881 },
+  { host: "dht.transmissionbt.com", port: 6881 },
+  { host: "dht.libtorrent.org", port: 25401 },
+];
+
+/** Tries to find one number that is free for TCP and for UDP. */
+const FREE_PORT_TRIES = 20;
+
+export interface LineOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Addresses; empty means every IPv4 address. */
+  readonly bind: readonly string[];
+  readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
+  readonly maxPeers: number;
+}
+
+export class Line implements AsyncDisposable {
+  readonly session: Session;
+  readonly dht: DhtNode | undefined;
+  readonly port: number;
+  readonly #saveNodes: () => void;
+
+  private constructor(session: Session, dht: DhtNode | undefined, port: number, saveNodes: () => void) {
+    this.session = session;
+    this.dht = dht;
+    this.port = port;
+    this.#saveNodes = saveNodes;
+  }
+
+  /** @throws {PortTaken} When another program has the port, naming it. */
+  static async open(
+    machine: Machine,
+    paths: DataPaths,
+    options: LineOptions,
+    report: Report,
+  ): Promise<Line> {
+    const hosts = options.bind.length > 0 ? options.bind : ["0.0.0.0"];
+    const { listeners, udp } = await bindAll(machine, hosts, options.port, options.dht.enabled);
+    const port = listeners[0]!.local.port;
+    const { clock, net, files } = machine;
+    const cache = readDhtCache(files, paths.dht);
+    if (cache.warning !== undefined) {
+      report({ kind: "note", level: "warning", logger: "mirror.discovery", text: cache.warning });
+    }
+    const dht = udp && DhtNode.open({
+      udp,
+      clock,
+      resolve: (host) => net.resolve(host),
+      bootstrap: options.dht.bootstrap ?? PUBLIC_ROUTERS,
+      cachedNodes: cache.value.nodes,
+      nodeId: cache.value.nodeId,
+    });
+    const session = new Session({
+      net,
+      clock,
+      maxPeers: options.maxPeers,
+      listeners,
+      onClosed: (_peer, why) => report({ kind: "note", level: "debug", logger: "mirror.session", text: why }),
+    });
+    return new Line(session, dht, port, () => {
+      if (dht === undefined || dht.nodeCount === 0) return;
+      writeDhtCache(files, paths.dht, dht.id, dht.nodes());
+    });
+  }
+
+  /** Closes every connection; the nodes that we met are kept for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#saveNodes();
+    await this.session[Symbol.asyncDispose]();
+    await this.dht?.close();
+  }
+}
+
+/** One number for TCP and UDP on every address, so that whoever knows one knows the other. */
+async function bindAll(
+  { net }: Machine,
+  hosts: readonly string[],
+  port: number,
+  wantsUdp: boolean,
+): Promise<{ listeners: TcpListener[]; udp: UdpSocket | undefined }> {
+  for (let tries = 1;; tries++) {
+    const listeners: TcpListener[] = [];
+    try {
+      for (const host of hosts) {
+        listeners.push(net.listenTcp({ host, port: listeners[0]?.local.port ?? port }));
+      }
+      const udpHost = hosts.find((host) => !host.includes(":"));
+      if (!wantsUdp || udpHost === undefined) return { listeners, udp: undefined };
+      return { listeners, udp: await net.openUdp({ host: udpHost, port: listeners[0]!.local.port }) };
+    } catch (error) {
+      for (const listener of listeners) listener.close();
+      const mayTryAnother = port === 0 && error instanceof PortTaken && tries < FREE_PORT_TRIES;
+      if (!mayTryAnother) throw error;
+    }
+  }
+}
