@@ -11,6 +11,7 @@ import { Download } from "../torrent/download.ts";
 import type { Layout, PieceIndex } from "../torrent/layout.ts";
 import { encodeTorrent, type Info } from "../torrent/metainfo.ts";
 import type { PieceLayers } from "../torrent/piece_layers.ts";
+import type { PieceSet } from "../torrent/piece_set.ts";
 import { ResumeJournal } from "../torrent/resume.ts";
 import { FileStorage, type Storage } from "../torrent/storage.ts";
 import type { DataPaths } from "./data_dir.ts";
@@ -59,7 +60,7 @@ export class Content {
    */
   static async open(options: ContentOptions): Promise<Content> {
     const { machine, paths, info, layout, layers, report } = options;
-    const { files, clock } = machine;
+    const { files } = machine;
     const name = nameOf(info);
     const folder = paths.incoming(name);
     const path = join(folder, info.name);
@@ -70,30 +71,19 @@ export class Content {
     const storage = FileStorage.open({ files, layout, paths: filePaths });
     let journal: ResumeJournal | undefined;
     try {
-      const data = storage.facts();
       const resumed = ResumeJournal.open({
         files,
         path: paths.resume(name),
         torrent: info.infoHashV2 ?? info.infoHashV1!,
         layout,
-        data,
+        data: storage.facts(),
       });
       journal = resumed.journal;
       if (resumed.warning !== undefined) {
         report({ kind: "note", level: "warning", logger: "mirror.session", text: resumed.warning });
       }
       const here = resumed.trusted;
-      const suspects = resumed.isKnown
-        ? [...layout.pieces()].filter((piece) => resumed.suspect.has(piece))
-        : data.some((facts) => facts.size > 0)
-        ? [...layout.pieces()]
-        : [];
-      if (suspects.length > 0) {
-        const good = await checkSuspects(options, storage, suspects);
-        for (const piece of good) here.add(piece);
-        journal.removePieces(suspects.filter((piece) => !here.has(piece)));
-        journal.addPieces(good, clock.nowMs());
-      }
+      await checkSuspects(options, storage, journal, resumed.suspect, here);
       const random = () => machine.random.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0);
       const download = new Download({ info, layout, layers, storage, here, random });
       return new Content(options, download, journal, path);
@@ -171,15 +161,28 @@ function checkSpace(
   );
 }
 
+/** Looks at every piece that the journal suspects, and records each verdict at once: a kill here costs one piece. */
 async function checkSuspects(
   options: ContentOptions,
   storage: Storage,
-  pieces: readonly PieceIndex[],
-): Promise<PieceIndex[]> {
-  const { info, layout, layers, signal, report } = options;
+  journal: ResumeJournal,
+  suspect: PieceSet,
+  here: PieceSet,
+): Promise<void> {
+  if (suspect.count === 0) return;
+  const { info, layout, layers, signal, report, machine } = options;
   await options.layersReady;
+  const pieces = [...layout.pieces()].filter((piece) => suspect.has(piece));
   const totalBytes = pieces.reduce((sum, piece) => sum + layout.pieceSize(piece), 0);
-  const onProgress = (doneBytes: number) =>
+  let doneBytes = 0;
+  for await (const { piece, isGood } of checkPieces({ info, layout, layers, storage, pieces, signal })) {
+    if (isGood) {
+      here.add(piece);
+      journal.addPieces([piece], machine.clock.nowMs());
+    } else {
+      await journal.removePieces([piece]);
+    }
+    doneBytes += layout.pieceSize(piece);
     report({ kind: "work", label: "Checking", doneBytes, totalBytes });
-  return await checkPieces({ info, layout, layers, storage, pieces, signal, onProgress });
+  }
 }

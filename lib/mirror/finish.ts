@@ -47,8 +47,9 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   const path = extract ? paths.ledger : archive!;
   const name = nameOf(info);
   const seq = candidate?.item.seq;
+  const v1 = info.infoHashV1 && toHex(info.infoHashV1);
   if (info.isSingleFile || extract) {
-    writeInstalled(files, paths.installed, { v2: name, seq: seq ?? null, path });
+    writeInstalled(files, paths.installed, { v2: name, v1: v1 ?? null, seq: seq ?? null, path });
   }
   writeState(options, name);
   discardIncoming(machine, paths, info);
@@ -58,7 +59,7 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
     size: extract ? files.stat(path)?.size ?? 0 : info.totalLength,
     seq,
     infoHash: info.infoHashV2 && toHex(info.infoHashV2),
-    infoHashV1: info.infoHashV1 && toHex(info.infoHashV1),
+    infoHashV1: v1,
     alreadyCurrent: false,
     archive,
     ledger: ledger && summaryOf(ledger),

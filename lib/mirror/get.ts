@@ -197,13 +197,13 @@ class Run {
     if (isLedger !== this.#options.extract) return undefined;
     const wanted = { v2: installed.v2, path: installed.path };
     if (!isCurrent(installed, wanted, files.stat(installed.path))) return undefined;
-    this.#note("info", `${shortHash(installed.v2)} is here already: no update needed`);
+    this.#note("info", `${shortHash(installed.v2)} is already current, no update needed`);
     return {
       path: installed.path,
       size: installed.size,
       seq: candidate?.item.seq,
-      infoHash: installed.v2,
-      infoHashV1: undefined,
+      infoHash: installed.v2 === installed.v1 ? undefined : installed.v2,
+      infoHashV1: installed.v1 ?? undefined,
       alreadyCurrent: true,
       archive: isLedger ? undefined : installed.path,
       ledger: undefined,

@@ -8,6 +8,8 @@ import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../j
 export interface Installed {
   /** Info-hash in hex: v2, or v1 where the torrent has no other. */
   readonly v2: string;
+  /** The v1 info-hash in hex; null where the torrent has none. */
+  readonly v1: string | null;
   /** The pointer's seq when it was fetched; null when it came without a pointer. */
   readonly seq: number | null;
   readonly path: string;
@@ -27,13 +29,14 @@ export function readInstalled(files: Files, path: string): Reading<Installed | u
 export function writeInstalled(
   files: Files,
   path: string,
-  installed: Pick<Installed, "v2" | "seq" | "path">,
+  installed: Pick<Installed, "v2" | "v1" | "seq" | "path">,
 ): void {
   const file = files.open(installed.path, "read");
   const facts = file.facts();
   file.close();
   const record: Installed = {
     v2: installed.v2,
+    v1: installed.v1,
     seq: installed.seq,
     path: installed.path,
     size: facts.size,
@@ -59,9 +62,10 @@ export function isCurrent(
 }
 
 function parseInstalled(json: JsonObject): Installed | undefined {
-  const { v2, seq, path, size, mtime, inode } = json;
+  const { v2, v1, seq, path, size, mtime, inode } = json;
   if (typeof v2 !== "string" || typeof path !== "string") return undefined;
+  if (v1 !== null && typeof v1 !== "string") return undefined;
   if (seq !== null && typeof seq !== "number") return undefined;
   if (typeof size !== "number" || typeof mtime !== "number" || typeof inode !== "number") return undefined;
-  return { v2, seq, path, size, mtime, inode };
+  return { v2, v1, seq, path, size, mtime, inode };
 }

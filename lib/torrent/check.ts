@@ -19,30 +19,25 @@ export interface CheckOptions {
   readonly storage: Storage;
   readonly pieces: Iterable<PieceIndex>;
   readonly signal: AbortSignal;
-  /** Called after each piece with the bytes looked at so far. */
-  readonly onProgress?: (doneBytes: number) => void;
 }
 
 /**
- * Checks pieces against their hashes. A piece whose hash is not known yet counts as not good.
+ * Checks pieces against their hashes, in the order given. One whose hash is not known yet counts as not good.
  *
- * @returns The good ones, in the order given. Rejects with the signal's reason when it aborts.
+ * @throws The signal's reason when it aborts.
  */
-export async function checkPieces(options: CheckOptions): Promise<PieceIndex[]> {
+export async function* checkPieces(
+  options: CheckOptions,
+): AsyncGenerator<{ piece: PieceIndex; isGood: boolean }> {
   const { info, layout, layers, storage, signal } = options;
-  const good: PieceIndex[] = [];
-  let doneBytes = 0;
   for (const piece of options.pieces) {
     signal.throwIfAborted();
     const isGood = layers === undefined
       ? pieceMatchesV1(info, layout, storage, piece)
       : pieceMatchesV2(layout, layers, storage, piece);
-    if (isGood) good.push(piece);
-    doneBytes += layout.pieceSize(piece);
-    options.onProgress?.(doneBytes);
+    yield { piece, isGood };
     await nextTurn();
   }
-  return good;
 }
 
 /** Reads a piece back and checks it by its merkle root (BEP 52). A piece that is not all there is not good. */

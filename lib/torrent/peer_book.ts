@@ -7,7 +7,7 @@
 
 import { endpointKey } from "./compact.ts";
 import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_PORTS_PER_HOST } from "./limits.ts";
-import type { PeerSource } from "./peer_core.ts";
+import type { PeerSource } from "./peer_owner.ts";
 import type { Endpoint } from "../ports.ts";
 
 /** Pause before a peer is dialed again: doubled with each failure in a row. */

@@ -13,23 +13,14 @@ import {
   encodeExtensionHandshake,
   encodeMetadata,
   type ExtensionHandshake,
-  type MetadataMessage,
   OUR_EXTENSIONS,
   parseDontHave,
   parseExtensionHandshake,
   parseMetadata,
   parsePex,
   parseUploadOnly,
-  type PexPeer,
 } from "./extension.ts";
-import {
-  answerTo,
-  dialWith,
-  encodeHandshake,
-  type Handshake,
-  speaksV2,
-  type SwarmHashes,
-} from "./handshake.ts";
+import { answerTo, dialWith, encodeHandshake, type Handshake, speaksV2 } from "./handshake.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
   KEEP_ALIVE_MS,
@@ -37,58 +28,11 @@ import {
   MAX_REQUESTS_HELD,
   SILENCE_TIMEOUT_MS,
 } from "./limits.ts";
+import type { Introduction, PeerOwner, PeerSource } from "./peer_owner.ts";
 import { PieceSet } from "./piece_set.ts";
 import { RequestQueue } from "./request_queue.ts";
 import { type HashSpan, ID, WireWriter } from "./wire.ts";
 import { type WireHandler, WireReader } from "./wire_reader.ts";
-
-/** Where an address came from: it decides which of a hybrid's hashes the peer is dialed with. */
-export type PeerSource = "user" | "dht-v1" | "dht-v2" | "tracker-v1" | "tracker-v2" | "pex" | "incoming";
-
-/** What the torrent tells its peers of itself. */
-export interface Introduction {
-  readonly hashes: SwarmHashes;
-  readonly peerId: Uint8Array;
-  readonly client: string;
-  readonly listenPort: number | undefined;
-  readonly dhtPort: number | undefined;
-  /** Known once the metadata is. */
-  readonly torrent: {
-    readonly pieceCount: number;
-    readonly blocksPerPiece: number;
-    readonly metadataSize: number;
-  } | undefined;
-  /** What we have; known once what is on disk was looked at. */
-  readonly here: PieceSet | undefined;
-}
-
-/** The torrent, as its peers see it. Called from inside `received` and `tick`; views live only during the call. */
-export interface PeerOwner {
-  readonly introduction: Introduction;
-  onGreeted(peer: PeerCore): void;
-  onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void;
-  /** The peer has more, or fewer, pieces than it said before. */
-  onPieces(peer: PeerCore, change: PiecesChange): void;
-  onChoked(peer: PeerCore): void;
-  onUnchoked(peer: PeerCore): void;
-  onInterest(peer: PeerCore): void;
-  onBlock(peer: PeerCore, piece: number, begin: number, block: Uint8Array): void;
-  onRejected(peer: PeerCore, piece: number, begin: number): void;
-  onRequest(peer: PeerCore, piece: number, begin: number, length: number): void;
-  onCancel(peer: PeerCore, piece: number, begin: number, length: number): void;
-  onMetadata(peer: PeerCore, message: MetadataMessage): void;
-  onPex(peer: PeerCore, peers: readonly PexPeer[]): void;
-  onDhtPort(peer: PeerCore, port: number): void;
-  onHashRequest(peer: PeerCore, span: HashSpan): void;
-  onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void;
-  onHashReject(peer: PeerCore, span: HashSpan): void;
-}
-
-export type PiecesChange =
-  | { readonly kind: "have"; readonly piece: number }
-  | { readonly kind: "dont-have"; readonly piece: number }
-  /** Its whole set was replaced; `before` is what it was (undefined: everything). */
-  | { readonly kind: "all"; readonly before: PieceSet | undefined };
 
 export class PeerCore implements WireHandler {
   readonly number: number;
@@ -96,8 +40,8 @@ export class PeerCore implements WireHandler {
   readonly source: PeerSource;
   readonly out: WireWriter = new WireWriter();
   readonly #reader: WireReader;
-  readonly #findOwner: (handshake: Handshake) => PeerOwner | undefined;
-  #owner: PeerOwner | undefined;
+  readonly #findOwner: (handshake: Handshake) => PeerOwner<PeerCore> | undefined;
+  #owner: PeerOwner<PeerCore> | undefined;
   #dialedWith: Uint8Array | undefined;
   /** The hash that this connection goes by. */
   #spoken: Uint8Array | undefined;
@@ -144,8 +88,8 @@ export class PeerCore implements WireHandler {
     readonly endpoint: Endpoint;
     readonly source: PeerSource;
     readonly nowMs: number;
-    readonly owner?: PeerOwner;
-    readonly findOwner?: (handshake: Handshake) => PeerOwner | undefined;
+    readonly owner?: PeerOwner<PeerCore>;
+    readonly findOwner?: (handshake: Handshake) => PeerOwner<PeerCore> | undefined;
     readonly bufferBytes?: number;
   }) {
     this.number = options.number;
@@ -187,7 +131,7 @@ export class PeerCore implements WireHandler {
     }
   }
 
-  get owner(): PeerOwner | undefined {
+  get owner(): PeerOwner<PeerCore> | undefined {
     return this.#owner;
   }
 
@@ -224,6 +168,10 @@ export class PeerCore implements WireHandler {
 
   has(piece: number): boolean {
     return this.pieces === undefined || (piece < this.pieces.size && this.pieces.has(piece));
+  }
+
+  get askedCount(): number {
+    return this.requests.size;
   }
 
   isAskedFor(piece: number, block: number): boolean {

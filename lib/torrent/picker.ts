@@ -19,6 +19,8 @@ export interface PickerPeer {
   readonly number: number;
   /** What it has; undefined when it has everything. */
   readonly pieces: PieceSet | undefined;
+  /** How many blocks it is asked for. */
+  readonly askedCount: number;
   /** Whether it is asked for that block already. */
   isAskedFor(piece: number, block: number): boolean;
 }
@@ -27,7 +29,10 @@ export interface PickerPeer {
 export type TakeBlock = (piece: PieceIndex, block: number) => void;
 
 /** Peers that are asked for one and the same block at most. */
-const MAX_ASKERS = 3;
+const MAX_ASKERS = 2;
+
+/** Blocks that a peer is asked for at a time in the end game. */
+const END_GAME_BLOCKS = 8;
 
 export class Picker {
   readonly #layout: Layout;
@@ -177,13 +182,17 @@ export class Picker {
     return most - left;
   }
 
-  /** The end game: everything is asked for, so what somebody else owes is asked for again. */
+  /**
+   * The end game: everything is asked for, so a peer with nothing to do is asked for what somebody else owes. From
+   * the end of a piece, which that one gets to last, and few at a time, so that little comes twice.
+   */
   #pickAgain(peer: PickerPeer, most: number, take: TakeBlock): number {
-    if (this.#rarity.count > 0) return 0;
-    let left = most;
+    if (this.#rarity.count > 0 || peer.askedCount >= END_GAME_BLOCKS) return 0;
+    let left = Math.min(most, END_GAME_BLOCKS - peer.askedCount);
+    const room = left;
     for (const active of this.#active.values()) {
       if (!hasPiece(peer, active.piece)) continue;
-      for (let block = 0; block < active.blockCount && left > 0; block++) {
+      for (let block = active.blockCount - 1; block >= 0 && left > 0; block--) {
         if (active.states[block] !== BLOCK_REQUESTED || active.askers[block]! >= MAX_ASKERS) continue;
         if (peer.isAskedFor(active.piece, block)) continue;
         active.requestAgain(block);
@@ -192,7 +201,7 @@ export class Picker {
       }
       if (left === 0) break;
     }
-    return most - left;
+    return room - left;
   }
 }
 

@@ -9,8 +9,9 @@ import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
 import { equalBytes } from "../bytes.ts";
 import { endpointKey } from "./compact.ts";
 import { DIAL_TIMEOUT_MS, MAX_HALF_OPEN, MAX_PORTS_PER_HOST, SEND_HIGH_WATER_BYTES } from "./limits.ts";
-import { PeerCore, type PeerSource } from "./peer_core.ts";
+import { PeerCore } from "./peer_core.ts";
 import type { Candidate } from "./peer_book.ts";
+import type { PeerSource } from "./peer_owner.ts";
 import type { Swarm } from "./swarm.ts";
 
 const TICK_MS = 500;

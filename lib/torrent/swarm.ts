@@ -17,7 +17,8 @@ import type { Info } from "./metainfo.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
 import type { PieceLayers } from "./piece_layers.ts";
-import type { Introduction, PeerCore, PeerOwner, PeerSource, PiecesChange } from "./peer_core.ts";
+import type { PeerCore } from "./peer_core.ts";
+import type { Introduction, PeerOwner, PeerSource, PiecesChange } from "./peer_owner.ts";
 import { RateMeter } from "./rate.ts";
 import { type HashSpan, ID } from "./wire.ts";
 
@@ -45,7 +46,7 @@ export interface SwarmOptions {
   readonly listener: SwarmListener;
 }
 
-export class Swarm implements PeerOwner {
+export class Swarm implements PeerOwner<PeerCore> {
   readonly book = new PeerBook();
   readonly downRate = new RateMeter();
   readonly upRate = new RateMeter();

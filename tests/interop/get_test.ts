@@ -51,7 +51,7 @@ for (const { name, play, atLeastPieces } of BY_POINTER) {
         version: facts.version,
         block_count: facts.blockCount,
         account_count: facts.accountCount,
-        cemented_count: facts.cementedCount,
+        cemented_count: null,
         network: facts.network,
       });
       assert.deepEqual(archivesIn(stage.dataDir), [], "the archive goes after a good extraction");

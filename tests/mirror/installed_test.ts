@@ -27,7 +27,7 @@ Deno.test(
 
     writeFileSync(path, "ledger");
     utimesSync(path, 1_700_000_000, 1_700_000_000.25);
-    writeInstalled(files, record, { v2: wanted.v2, seq: 12, path });
+    writeInstalled(files, record, { v2: wanted.v2, v1: null, seq: 12, path });
     assert.equal(current(), true);
     assert.equal(isCurrent(readInstalled(files, record).value, { v2: "cd", path }, files.stat(path)), false);
     assert.equal(
