@@ -10,7 +10,7 @@ import { isLedgerHead, LEDGER_HEAD_BYTES } from "./sniff.ts";
 
 /** What stays free on the disk: a full one harms the node and the system that share it. */
 const RESERVE_BYTES = 64 << 20;
-/** How much is written between two looks at the free space: one look costs less than a thousandth of that. */
+/** The most that is written between two looks at the free space: one look costs less than a thousandth of that. */
 const SPACE_CHECK_BYTES = 256 << 20;
 
 export class LedgerOutput implements LedgerSink {
@@ -24,7 +24,8 @@ export class LedgerOutput implements LedgerSink {
   #file: OpenFile | undefined;
   #exact: number | undefined;
   #written = 0;
-  #spaceCheckAt = 0;
+  /** How far an unsized ledger may grow before the free space is looked at again. */
+  #roomUntil = 0;
 
   /**
    * @param options.beforeWrite Called often; ends the job by throwing.
@@ -60,7 +61,9 @@ export class LedgerOutput implements LedgerSink {
       throw new BadArchive(`it unpacks to more than the ${this.#exact} bytes it declares`);
     }
     if (this.#written < LEDGER_HEAD_BYTES) this.#onHead(bytes);
-    if (this.#exact === undefined && this.#written >= this.#spaceCheckAt) this.#checkSpace();
+    if (this.#exact === undefined && this.#written + bytes.length > this.#roomUntil) {
+      this.#findRoom(bytes.length);
+    }
     this.#file!.writeAt(bytes, this.#written);
     this.#written += bytes.length;
     if (this.#exact !== undefined) this.#onProgress(this.#written, this.#exact);
@@ -99,10 +102,11 @@ export class LedgerOutput implements LedgerSink {
     if (whole && !isLedgerHead(this.#head)) throw new BadArchive(`its ${LEDGER_NAME} is no LMDB file`);
   }
 
-  #checkSpace(): void {
+  #findRoom(wanted: number): void {
     const free = this.#files.freeBytes(this.#folder);
-    if (free < RESERVE_BYTES + SPACE_CHECK_BYTES) this.#refuseForSpace(SPACE_CHECK_BYTES, free);
-    this.#spaceCheckAt = this.#written + SPACE_CHECK_BYTES;
+    const room = free - RESERVE_BYTES;
+    if (room < wanted) this.#refuseForSpace(wanted, free);
+    this.#roomUntil = this.#written + Math.min(room, SPACE_CHECK_BYTES);
   }
 
   #refuseForSpace(wanted: number, free: number): never {

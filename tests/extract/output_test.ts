@@ -20,16 +20,18 @@ Deno.test("LedgerOutput.begin() refuses what does not fit beside 64 MiB, with th
   outputOn(disk).begin(36 * MIB);
 });
 
-Deno.test("LedgerOutput.write() stops an unsized ledger while space is left", () => {
-  const disk = new Disk(400 * MIB);
-  const output = outputOn(disk);
-  output.beginUnsized();
-  output.write(ledgerBytes(24));
-  const part = new Uint8Array(16 * MIB);
-  assert.throws(() => {
-    for (let i = 0; i < 100; i++) output.write(part);
-  }, NotEnoughSpace);
-  assert.ok(disk.free >= 64 * MIB);
+Deno.test("LedgerOutput.write() fills an unsized ledger's room to the reserve and not further", () => {
+  for (const room of [24, 3 * MIB, 800 * MIB + 1]) {
+    const disk = new Disk(64 * MIB + room);
+    const output = outputOn(disk);
+    output.beginUnsized();
+    output.write(ledgerBytes(24));
+    const part = new Uint8Array(16 * MIB);
+    for (let left = room - 24; left > 0; left -= part.length) output.write(part.subarray(0, left));
+    assert.equal(disk.free, 64 * MIB);
+    assert.throws(() => output.write(part.subarray(0, 1)), NotEnoughSpace);
+    assert.equal(disk.free, 64 * MIB);
+  }
 });
 
 Deno.test("LedgerOutput takes exactly what is declared", async () => {
