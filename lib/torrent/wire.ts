@@ -68,11 +68,13 @@ export class WireWriter {
 
   /** Bytes that are a message already, or a handshake. */
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length); // before `#bytes` is looked at: it may be replaced
+    this.#bytes.set(bytes, at);
   }
 
   keepAlive(): void {
-    this.#view.setUint32(this.#reserve(4), 0);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, 0);
   }
 
   /** choke, unchoke, interested, not interested, have all, have none. */
