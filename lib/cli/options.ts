@@ -8,15 +8,18 @@ import { EMBEDDED_AUTHORITY } from "../about.ts";
 import { equalBytes, utf8 } from "../bytes.ts";
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
+import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
 import type { LogFormat, LogLevel } from "../status/log.ts";
 import {
   type Given,
   parseAddress,
   parseChoice,
+  parseCount,
   parseEndpoint,
   parseEndpoints,
   parseKey,
   parsePort,
+  parseSize,
   refused,
 } from "./values.ts";
 
@@ -77,6 +80,10 @@ export interface CommonSettings {
   readonly bind: readonly string[];
   readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
   readonly peers: readonly Endpoint[];
+  readonly maxPeers: number;
+  /** Bytes per second; undefined for no limit. */
+  readonly downLimit: number | undefined;
+  readonly upLimit: number | undefined;
   /** Sentences for the user: what was given and has no effect. */
   readonly warnings: readonly string[];
 }
@@ -96,6 +103,9 @@ export function addCommonOptions(command: Command): Command {
     )
     .option("--no-dht", "do not use the DHT")
     .option("--peer <host:port>", "try this peer; may be repeated (env SEED_PEERS, a list)", collect)
+    .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
+    .option("--up-limit <rate>", "the same for what others get from here (default: 0)")
+    .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
     .addOption(hidden("--producer-signing-pubkey <hex>"))
     .addOption(hidden("--authority-pubkey <hex>"))
     .addOption(hidden("--seed-peer <host:port>").argParser(collect))
@@ -130,6 +140,7 @@ export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): Vie
 export function readCommonSettings(inputs: Inputs): CommonSettings {
   const warnings: string[] = [];
   const port = inputs.text("--port", "PORT");
+  const maxPeers = inputs.text("--max-peers");
   const enabled = !inputs.isOff("dht");
   const bootstrap = readBootstrap(inputs);
   if (!enabled && bootstrap !== undefined) warnings.push("--dht-bootstrap has no effect with --no-dht");
@@ -145,6 +156,9 @@ export function readCommonSettings(inputs: Inputs): CommonSettings {
     bind: inputs.list("--bind").map(parseAddress),
     dht: { enabled, bootstrap },
     peers: readPeers(inputs, warnings),
+    maxPeers: maxPeers === undefined ? DEFAULT_MAX_PEERS : parseCount(maxPeers, MOST_PEERS),
+    downLimit: readLimit(inputs, "--down-limit"),
+    upLimit: readLimit(inputs, "--up-limit"),
     warnings,
   };
 }
@@ -180,6 +194,12 @@ function readSalt(inputs: Inputs): Uint8Array {
   const salt = utf8(given.text);
   if (salt.length > MAX_SALT_BYTES) throw refused(given, `at most ${MAX_SALT_BYTES} bytes`);
   return salt;
+}
+
+function readLimit(inputs: Inputs, flag: string): number | undefined {
+  const given = inputs.text(flag);
+  const rate = given === undefined ? 0 : parseSize(given);
+  return rate === 0 ? undefined : rate;
 }
 
 function readBootstrap(inputs: Inputs): Endpoint[] | undefined {
@@ -224,6 +244,8 @@ function memberOf(flag: string): string {
   return flag.replace(/^--/, "").replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Each takes a file descriptor and 256 KiB of address space; systems give 1024 descriptors and more. */
+const MOST_PEERS = 5000;
 /** BEP 44. */
 const MAX_SALT_BYTES = 64;
 /** Upstream's mirror takes them: its web seeds are gone, and the two times are its swarm mode's. */

@@ -19,6 +19,23 @@ export function parsePort(given: Given): number {
   return port;
 }
 
+/** A whole number from 1 on. @throws {UsageError} */
+export function parseCount(given: Given, most: number): number {
+  const count = /^\d{1,9}$/.test(given.text.trim()) ? Number(given.text) : Number.NaN;
+  if (!(count >= 1 && count <= most)) throw refused(given, `a number from 1 to ${most}`);
+  return count;
+}
+
+/** A number of bytes: "500000", "500K", "1.5M", "2G", in powers of 1000. @throws {UsageError} */
+export function parseSize(given: Given): number {
+  const match = /^(\d+(?:\.\d+)?)([kmg])?(?:b?)$/i.exec(given.text.trim());
+  const bytes = match === null
+    ? Number.NaN
+    : Number(match[1]) * BYTES_PER_UNIT[(match[2] ?? "").toUpperCase()]!;
+  if (!Number.isSafeInteger(Math.round(bytes))) throw refused(given, 'a size like "500K", "1.5M" or "2G"');
+  return Math.round(bytes);
+}
+
 /** `HOST:PORT`, `192.0.2.1:6881` or `[2001:db8::1]:6881`; the host may be a name. @throws {UsageError} */
 export function parseEndpoint(given: Given): Endpoint {
   const endpoint = endpointIn(given.text);
@@ -98,6 +115,7 @@ function isHostName(text: string): boolean {
     text.split(".").every((label) => /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label));
 }
 
+const BYTES_PER_UNIT: Readonly<Record<string, number>> = { "": 1, K: 1e3, M: 1e6, G: 1e9 };
 const MS_PER_UNIT: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1000,

@@ -3,6 +3,7 @@
 
 import { dirname, join } from "node:path";
 import { toHex } from "../bytes.ts";
+import { chanceFrom } from "../chance.ts";
 import { NotEnoughSpace } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
@@ -84,7 +85,7 @@ export class Content {
       }
       const here = resumed.trusted;
       await checkSuspects(options, storage, journal, resumed.suspect, here);
-      const random = () => machine.random.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0);
+      const random = chanceFrom(machine.random.bytes(16));
       const download = new Download({ info, layout, layers, storage, here, random });
       return new Content(options, download, journal, path);
     } catch (error) {

@@ -2,6 +2,7 @@
 // journal while blocks come. What it leaves when it is stopped, the next run goes on with.
 
 import { toHex } from "../bytes.ts";
+import { chanceFrom } from "../chance.ts";
 import { NetworkStalled } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
@@ -83,6 +84,8 @@ class Fetch implements SwarmListener {
       client,
       listenPort: line.port,
       dhtPort: line.dht === undefined ? undefined : line.port,
+      random: chanceFrom(machine.random.bytes(16)),
+      upLimit: line.upLimit,
       listener: this,
     });
     for (const promise of [this.#broken.promise, this.#infoCame.promise]) promise.catch(() => {});
@@ -241,7 +244,7 @@ class Fetch implements SwarmListener {
         doneBytes: download.doneBytes,
         totalBytes: download.layout.totalLength,
         downRate,
-        upRate: this.#swarm.upRate.perSecond(nowMs),
+        upRate: this.#swarm.upRate(nowMs),
         peers,
         seeds,
         connections: this.#swarm.connections,

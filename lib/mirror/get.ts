@@ -10,7 +10,6 @@ import type { Phase, Report } from "../events.ts";
 import { shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
 import { TrustStore } from "../snapshot/trust.ts";
-import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
 import type { Info } from "../torrent/metainfo.ts";
 import { DataDir } from "./data_dir.ts";
 import { type Fetched, fetchTorrent } from "./fetch.ts";
@@ -87,9 +86,7 @@ class Run {
   }
 
   async #get(): Promise<GetResult> {
-    const { port, bind, dht } = this.#options;
-    const lineOptions = { port, bind, dht, maxPeers: DEFAULT_MAX_PEERS };
-    const line = await Line.open(this.#machine, this.#dir.paths, lineOptions, this.#report);
+    const line = await Line.open(this.#machine, this.#dir.paths, this.#options, this.#report);
     let candidate: Candidate | undefined;
     let target: Target;
     let fetched: Fetched;

@@ -7,6 +7,7 @@ import type { Report } from "../events.ts";
 import type { Endpoint, TcpListener, UdpSocket } from "../ports.ts";
 import { readDhtCache, writeDhtCache } from "../snapshot/dht_cache.ts";
 import { Session } from "../torrent/session.ts";
+import { TokenBucket } from "../torrent/token_bucket.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
 
@@ -28,19 +29,27 @@ export interface LineOptions {
   readonly bind: readonly string[];
   readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
   readonly maxPeers: number;
+  /** Bytes per second, all torrents together; undefined for no limit. */
+  readonly downLimit: number | undefined;
+  readonly upLimit: number | undefined;
 }
 
 export class Line implements AsyncDisposable {
   readonly session: Session;
   readonly dht: DhtNode | undefined;
   readonly port: number;
+  /** Shared by all torrents; undefined for no limit. */
+  readonly upLimit: TokenBucket | undefined;
   readonly #saveNodes: () => void;
 
-  private constructor(session: Session, dht: DhtNode | undefined, port: number, saveNodes: () => void) {
-    this.session = session;
-    this.dht = dht;
-    this.port = port;
-    this.#saveNodes = saveNodes;
+  private constructor(
+    parts: Pick<Line, "session" | "dht" | "port" | "upLimit"> & { readonly saveNodes: () => void },
+  ) {
+    this.session = parts.session;
+    this.dht = parts.dht;
+    this.port = parts.port;
+    this.upLimit = parts.upLimit;
+    this.#saveNodes = parts.saveNodes;
   }
 
   /** @throws {PortTaken} When another program has the port, naming it. */
@@ -66,17 +75,23 @@ export class Line implements AsyncDisposable {
       cachedNodes: cache.value.nodes,
       nodeId: cache.value.nodeId,
     });
+    const [downLimit, upLimit] = [options.downLimit, options.upLimit].map((rate) =>
+      rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs())
+    );
     const session = new Session({
       net,
       clock,
       maxPeers: options.maxPeers,
+      downLimit,
+      upLimit,
       listeners,
       onClosed: (_peer, why) => report({ kind: "note", level: "debug", logger: "mirror.session", text: why }),
     });
-    return new Line(session, dht, port, () => {
+    const saveNodes = () => {
       if (dht === undefined || dht.nodeCount === 0) return;
       writeDhtCache(files, paths.dht, dht.id, dht.nodes());
-    });
+    };
+    return new Line({ session, dht, port, upLimit, saveNodes });
   }
 
   /** Closes every connection; the nodes that we met are kept for the next start. */

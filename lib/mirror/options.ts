@@ -37,6 +37,11 @@ export interface GetOptions {
   readonly discoverTimeoutMs: number;
   /** Give up after so long without a byte; 0 waits for ever. */
   readonly stallTimeoutMs: number;
+  /** Connections at once. */
+  readonly maxPeers: number;
+  /** Bytes per second; undefined for no limit. */
+  readonly downLimit: number | undefined;
+  readonly upLimit: number | undefined;
 }
 
 /** What lies in a ledger; undefined where its quick facts do not tell. */

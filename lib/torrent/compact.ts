@@ -18,12 +18,33 @@ export function parseCompactPeers(bytes: Uint8Array, ipBytes: 4 | 16): (Endpoint
   return peers;
 }
 
-/** An address of 4 or 16 bytes as text. IPv6 is written without `::`, which every parser takes. */
+/**
+ * An address of 4 or 16 bytes as text, in the form that sockets give too: IPv6 shortest, IPv4 mapped into it as IPv4.
+ * So equal addresses are equal texts, and a ban by text holds.
+ */
 export function formatIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
+  if (MAPPED_IPV4.every((byte, i) => bytes[i] === byte)) return bytes.subarray(12).join(".");
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! * 256 + bytes[i + 1]!).toString(16));
-  return groups.join(":");
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
+/** An IPv4 or IPv6 address as 4 or 16 bytes; undefined when the text is none. */
+export function parseIp(text: string): Uint8Array | undefined {
+  if (!text.includes(":")) return parseIpv4(text);
+  if (!/^[0-9a-fA-F:.]+$/.test(text) || !URL.canParse(`http://[${text}]`)) return undefined;
+  const [head, tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
+  const left = head === "" ? [] : head!.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
+  const bytes = new Uint8Array(16);
+  for (const [i, group] of [...left, ...zeros, ...right].entries()) {
+    const value = Number.parseInt(group, 16);
+    bytes[2 * i] = value >> 8;
+    bytes[2 * i + 1] = value & 0xff;
+  }
+  return bytes;
 }
 
 /** An IPv4 address in dotted form as 4 bytes; undefined when it is none. */
@@ -38,9 +59,18 @@ export function parseIpv4(text: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** A peer in compact form: address and port, 6 or 18 bytes; undefined when the host is no address. */
+export function encodeCompactPeer({ host, port }: Endpoint): Uint8Array | undefined {
+  const ip = parseIp(host);
+  return ip && Uint8Array.of(...ip, port >> 8, port & 0xff);
+}
+
 /** An endpoint as one string: the key under which it is remembered. IPv6 in brackets. */
 export function endpointKey(endpoint: Endpoint): string {
   return endpoint.host.includes(":")
     ? `[${endpoint.host}]:${endpoint.port}`
     : `${endpoint.host}:${endpoint.port}`;
 }
+
+/** ::ffff:0:0/96. */
+const MAPPED_IPV4 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] as const;

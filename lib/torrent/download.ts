@@ -95,6 +95,11 @@ export class Download {
     return active.isComplete ? this.#judge(active) : TAKEN;
   }
 
+  /** The true hashes of a failed piece's blocks are known. @returns Who had sent blocks that differ. */
+  settle(piece: PieceIndex, leaves: Uint8Array): ReadonlySet<number> {
+    return this.#blame.settle(piece, leaves);
+  }
+
   #isNews(active: ActivePiece, block: number): boolean {
     return active.states[block] !== undefined && active.states[block] !== BLOCK_RECEIVED;
   }

@@ -5,7 +5,7 @@ import { BDict, BencodeFault, decodeDict, decodePrefix, type Encodable, encode }
 import { concatBytes, parseUtf8 } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import { formatIp, parseCompactPeers } from "./compact.ts";
+import { encodeCompactPeer, formatIp, parseCompactPeers } from "./compact.ts";
 import { MAX_METADATA_BYTES, MAX_PEX_PEERS } from "./limits.ts";
 
 /** The ids under which we want to be sent each extension. */
@@ -135,10 +135,39 @@ export function parsePex(payload: Uint8Array): PexPeer[] {
     const flags = dict.bytes(`${key}.f`);
     for (const [i, peer] of parseCompactPeers(dict.bytes(key) ?? NO_BYTES, ipBytes).entries()) {
       if (peers.length >= MAX_PEX_PEERS) return peers;
-      if (peer !== undefined) peers.push({ ...peer, isSeed: ((flags?.[i] ?? 0) & 0x02) !== 0 });
+      if (peer !== undefined) peers.push({ ...peer, isSeed: ((flags?.[i] ?? 0) & PEX_SEED) !== 0 });
     }
   }
   return peers;
+}
+
+/** Encodes a PEX message, with all six keys, as libtorrent does: it ignores peers that have no flags. */
+export function encodePex(changes: {
+  readonly added: readonly (Endpoint & { readonly isSeed: boolean; readonly isReachable: boolean })[];
+  readonly dropped: readonly Endpoint[];
+}): Uint8Array {
+  const peers = { 6: [] as Uint8Array[], 18: [] as Uint8Array[] };
+  const flags = { 6: [] as number[], 18: [] as number[] };
+  const gone = { 6: [] as Uint8Array[], 18: [] as Uint8Array[] };
+  for (const peer of changes.added) {
+    const compact = encodeCompactPeer(peer);
+    if (compact === undefined) continue;
+    const family = compact.length === 6 ? 6 : 18;
+    peers[family].push(compact);
+    flags[family].push((peer.isSeed ? PEX_SEED : 0) | (peer.isReachable ? PEX_REACHABLE : 0));
+  }
+  for (const peer of changes.dropped) {
+    const compact = encodeCompactPeer(peer);
+    if (compact !== undefined) gone[compact.length === 6 ? 6 : 18].push(compact);
+  }
+  return encode({
+    added: concatBytes(...peers[6]),
+    "added.f": Uint8Array.from(flags[6]),
+    added6: concatBytes(...peers[18]),
+    "added6.f": Uint8Array.from(flags[18]),
+    dropped: concatBytes(...gone[6]),
+    dropped6: concatBytes(...gone[18]),
+  });
 }
 
 /** Reads an upload_only message. @throws {WireFault} */
@@ -158,10 +187,15 @@ function inRange(value: number | undefined, least: number, most: number): number
 }
 
 function printable(bytes: Uint8Array | undefined): string | undefined {
-  const text = bytes && parseUtf8(bytes.subarray(0, 64));
-  return text?.replace(/[^\x20-\x7e]/g, "?");
+  const text = bytes && parseUtf8(bytes);
+  return text?.slice(0, MAX_CLIENT_LENGTH).replace(/[^\x20-\x7e]/g, "?");
 }
 
+/** Flags of a peer (BEP 11). */
+const PEX_SEED = 0x02;
+const PEX_REACHABLE = 0x10;
+
+const MAX_CLIENT_LENGTH = 64;
 /** Nothing in these messages nests deeper or holds more. */
 const SMALL_DICT = { mode: "lenient", maxDepth: 10, maxTokens: 2000 } as const;
 const NO_BYTES = new Uint8Array(0);

@@ -62,6 +62,9 @@ export const RECEIVE_BUFFER_BYTES = 256 << 10;
 /** A peer that does not read is not read from either once this much waits for it. */
 export const SEND_HIGH_WATER_BYTES = 1 << 20;
 
+/** Blocks are put into a peer's send buffer while less than this waits in it: a few milliseconds of a fast line. */
+export const SEND_LOW_WATER_BYTES = 256 << 10;
+
 /** Requests that one peer may have waiting at ours; what we announce as `reqq`. */
 export const MAX_REQUESTS_HELD = 500;
 
@@ -105,3 +108,39 @@ export const HASH_TIMEOUT_MS = 10_000;
 export const REJECT_PAUSE_MS = 60_000;
 /** Blocks that came too late are normal; more than this unasked for is not. */
 export const MAX_UNASKED_BYTES = 64 << 20;
+
+/** Longest reply of an HTTP tracker: libtorrent's own number. A hundred times what 200 peers take. */
+export const MAX_TRACKER_REPLY_BYTES = 1 << 20;
+
+/** Most values in that reply: 500 peers as dictionaries of three are 4000. */
+export const MAX_TRACKER_TOKENS = 20_000;
+
+/** Peers that a tracker is asked for, which is libtorrent's number, and most that are taken from one reply. */
+export const TRACKER_PEERS_WANTED = 200;
+export const MAX_TRACKER_PEERS = 500;
+
+/** Characters of what a tracker says that reach a log, and bytes of the id that it wants to hear again. */
+export const MAX_TRACKER_TEXT = 200;
+export const MAX_TRACKER_ID_BYTES = 256;
+
+/** A tracker that says nothing of when to come back is asked after the usual half hour; what it says is held within bounds:
+ * libtorrent's least, and two hours, after which nobody would find us any more. */
+export const TRACKER_INTERVAL_MS = 1_800_000;
+export const MIN_TRACKER_INTERVAL_MS = 300_000;
+export const MAX_TRACKER_INTERVAL_MS = 7_200_000;
+/** Whoever has no peer at all may come back sooner, as soon as the tracker's `min interval` allows; at least this. */
+export const MIN_TRACKER_PAUSE_MS = 60_000;
+/** After the n-th failure in a row: 5 s + n^2 * 12.5 s, at most an hour. libtorrent's numbers. */
+export const TRACKER_RETRY_MS = 5_000;
+export const TRACKER_RETRY_GROWTH_MS = 12_500;
+export const MAX_TRACKER_RETRY_MS = 3_600_000;
+/** A tracker that is silent for this long may still answer, but the next one is asked too. */
+export const TRACKER_PATIENCE_MS = 3_000;
+/** A reply's last byte comes within this, by HTTP (libtorrent's own) and by UDP (three datagrams: 0, 15 and 45 s). */
+export const HTTP_TRACKER_TIMEOUT_MS = 30_000;
+export const UDP_TRACKER_TIMEOUT_MS = 60_000;
+/** BEP 15: the first wait for an answer, doubled with each try, and how long a connection id is good for. */
+export const UDP_TRACKER_RESEND_MS = 15_000;
+export const UDP_CONNECTION_MS = 60_000;
+/** For saying `completed` and `stopped` at the end: whoever stops a program does not wait for a dead tracker. */
+export const TRACKER_FAREWELL_MS = 2_500;

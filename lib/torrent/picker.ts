@@ -42,6 +42,8 @@ export class Picker {
   readonly #owned = new Map<number, Set<ActivePiece>>();
   /** Active pieces whose peer is gone. */
   readonly #orphans = new Set<ActivePiece>();
+  /** Pieces that failed: fetched again from one peer alone. */
+  readonly #alone = new Set<number>();
   readonly #isReady: (piece: PieceIndex) => boolean;
   readonly #keepHashes: boolean;
 
@@ -94,11 +96,12 @@ export class Picker {
     this.disown(peer.number);
   }
 
-  /** The peer's pieces may be gone on with by others. */
+  /** The peer's pieces may be gone on with by others; one that must have a single sender starts anew. */
   disown(peer: number): void {
     for (const active of this.#owned.get(peer) ?? []) {
       active.owner = undefined;
-      this.#orphans.add(active);
+      if (this.#alone.has(active.piece)) this.#toMissing(active);
+      else this.#orphans.add(active);
     }
     this.#owned.delete(peer);
   }
@@ -130,11 +133,17 @@ export class Picker {
 
   /** The piece is here and good. */
   finish(active: ActivePiece): void {
+    this.#alone.delete(active.piece);
     this.#drop(active);
   }
 
-  /** The piece is wanted again, from the start. */
+  /** The piece was bad: it is wanted again, whole and from one peer alone, so that there is no doubt who sends it. */
   restart(active: ActivePiece): void {
+    this.#alone.add(active.piece);
+    this.#toMissing(active);
+  }
+
+  #toMissing(active: ActivePiece): void {
     this.#drop(active);
     this.#rarity.add(active.piece);
   }
@@ -174,7 +183,8 @@ export class Picker {
     while (left > 0) {
       let busiest: ActivePiece | undefined;
       for (const active of this.#active.values()) {
-        if (active.free > (busiest?.free ?? 0) && hasPiece(peer, active.piece)) busiest = active;
+        const mayShare = !this.#alone.has(active.piece) && hasPiece(peer, active.piece);
+        if (mayShare && active.free > (busiest?.free ?? 0)) busiest = active;
       }
       if (busiest === undefined) break;
       left -= requestFrom(busiest, left, take);
@@ -191,7 +201,7 @@ export class Picker {
     let left = Math.min(most, END_GAME_BLOCKS - peer.askedCount);
     const room = left;
     for (const active of this.#active.values()) {
-      if (!hasPiece(peer, active.piece)) continue;
+      if (this.#alone.has(active.piece) || !hasPiece(peer, active.piece)) continue;
       for (let block = active.blockCount - 1; block >= 0 && left > 0; block--) {
         if (active.states[block] !== BLOCK_REQUESTED || active.askers[block]! >= MAX_ASKERS) continue;
         if (peer.isAskedFor(active.piece, block)) continue;

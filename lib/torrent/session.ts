@@ -13,8 +13,11 @@ import { PeerCore } from "./peer_core.ts";
 import type { Candidate } from "./peer_book.ts";
 import type { PeerSource } from "./peer_owner.ts";
 import type { Swarm } from "./swarm.ts";
+import type { TokenBucket } from "./token_bucket.ts";
 
 const TICK_MS = 500;
+/** How often an upload limit is looked at: five times in its burst. */
+const PUMP_MS = 20;
 
 interface Link {
   readonly conn: TcpConn;
@@ -29,6 +32,9 @@ export interface SessionOptions {
   readonly net: Net;
   readonly clock: Clock;
   readonly maxPeers: number;
+  /** Shared by all connections; undefined for none. */
+  readonly downLimit?: TokenBucket | undefined;
+  readonly upLimit?: TokenBucket | undefined;
   /** Bound already: who cannot listen never gets this far. */
   readonly listeners: readonly TcpListener[];
   /** Words for a log: what ended a connection. */
@@ -51,6 +57,7 @@ export class Session implements AsyncDisposable {
     this.#failed.promise.catch(() => {});
     for (const listener of options.listeners) this.#spawn(this.#accept(listener));
     this.#spawn(this.#tickForEver());
+    if (options.upLimit !== undefined) this.#spawn(this.#pumpForEver(options.upLimit));
   }
 
   /** Rejects when the session cannot go on: a full disk, or a bug. Never resolves. */
@@ -177,18 +184,36 @@ export class Session implements AsyncDisposable {
     try {
       this.#write(link);
       for (;;) {
-        const count = await conn.read(peer.space).catch(() => null);
+        const count = await conn.read(this.#readable(peer)).catch(() => null);
         if (count === null || link.isClosed) break;
         peer.received(count, this.#options.clock.nowMs());
         link.swarm?.refill(peer);
         this.#settle();
         while (peer.out.pending > SEND_HIGH_WATER_BYTES && link.writing !== undefined) await link.writing;
+        if (this.#options.downLimit !== undefined) await this.#slowDown(this.#options.downLimit, count);
       }
     } catch (error) {
       if (!(error instanceof WireFault)) throw error;
       why = error.message;
     } finally {
       this.#close(link, why);
+    }
+  }
+
+  /** Where the peer's next bytes go: no more at once than a limit lets pass. */
+  #readable(peer: PeerCore): Uint8Array {
+    const { space } = peer;
+    const most = this.#options.downLimit?.chunkBytes ?? Infinity;
+    return space.length > most ? space.subarray(0, most) : space;
+  }
+
+  /** Waits until the limit has made up for what was read: meanwhile the sender's window closes. */
+  async #slowDown(limit: TokenBucket, count: number): Promise<void> {
+    const { clock } = this.#options;
+    limit.spend(count, clock.nowMs());
+    for (let ms = limit.delayMs(clock.nowMs()); ms > 0; ms = limit.delayMs(clock.nowMs())) {
+      await clock.sleep(ms, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
     }
   }
 
@@ -210,7 +235,8 @@ export class Session implements AsyncDisposable {
     this.#spawn(task);
   }
 
-  async #writeAll({ conn, peer }: Link): Promise<void> {
+  async #writeAll(link: Link): Promise<void> {
+    const { conn, peer } = link;
     for (let bytes = peer.out.take(); bytes !== undefined; bytes = peer.out.take()) {
       try {
         await conn.writeAll(bytes);
@@ -219,6 +245,7 @@ export class Session implements AsyncDisposable {
         return conn.close();
       }
       peer.out.sent();
+      link.swarm?.onSent(peer, this.#options.clock.nowMs());
     }
   }
 
@@ -231,6 +258,16 @@ export class Session implements AsyncDisposable {
     this.#options.onClosed?.(link.peer, `${endpointKey(link.peer.endpoint)} ${why}`);
     this.flush();
     if (!this.#stop.signal.aborted) this.#dialMore();
+  }
+
+  /** With an upload limit, what waits is sent as the limit opens. */
+  async #pumpForEver(limit: TokenBucket): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      await clock.sleep(Math.max(limit.delayMs(clock.nowMs()), PUMP_MS), this.#stop.signal);
+      for (const swarm of this.#swarms) swarm.pumpAll(clock.nowMs());
+      this.flush();
+    }
   }
 
   async #tickForEver(): Promise<void> {

@@ -12,14 +12,18 @@ import { METADATA_PIECE_BYTES } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { HashFetch } from "./hash_fetch.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
+import { LeafFetch } from "./leaf_fetch.ts";
 import { MAX_UNASKED_BYTES, REQUEST_TIMEOUT_MS, SNUB_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
+import { PexSender } from "./pex.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import type { PeerCore } from "./peer_core.ts";
 import type { Introduction, PeerOwner, PeerSource, PiecesChange } from "./peer_owner.ts";
 import { RateMeter } from "./rate.ts";
+import type { TokenBucket } from "./token_bucket.ts";
+import { Uploader } from "./uploader.ts";
 import { type HashSpan, ID } from "./wire.ts";
 
 /** What the swarm tells whoever runs it. Called from inside peers' events: must not throw, must not wait. */
@@ -43,21 +47,29 @@ export interface SwarmOptions {
   readonly client: string;
   readonly listenPort: number | undefined;
   readonly dhtPort: number | undefined;
+  /** 0 up to but not 1. */
+  readonly random: () => number;
+  /** Shared by all torrents; undefined for none. */
+  readonly upLimit: TokenBucket | undefined;
   readonly listener: SwarmListener;
 }
 
 export class Swarm implements PeerOwner<PeerCore> {
   readonly book = new PeerBook();
   readonly downRate = new RateMeter();
-  readonly upRate = new RateMeter();
   readonly #listener: SwarmListener;
   readonly #peers = new Map<number, PeerCore>();
   readonly #useful = new Set<number>();
   readonly #unasked = new Map<number, number>();
+  readonly #pex = new PexSender();
+  readonly #random: () => number;
+  readonly #upLimit: TokenBucket | undefined;
   /** Peers to be closed, with the reason; the session takes them. */
   #condemned: { peer: PeerCore; why: string }[] = [];
   #metadata: MetadataFetch | undefined;
   #hashFetch: HashFetch | undefined;
+  #leafFetch: LeafFetch | undefined;
+  #uploader: Uploader | undefined;
   #info: Info | undefined;
   #layers: PieceLayers | undefined;
   #download: Download | undefined;
@@ -65,6 +77,8 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   constructor(options: SwarmOptions) {
     this.#listener = options.listener;
+    this.#random = options.random;
+    this.#upLimit = options.upLimit;
     this.#introduction = { ...options, torrent: undefined, here: undefined };
     if (options.wanted !== undefined) this.#metadata = new MetadataFetch(options.wanted);
   }
@@ -85,6 +99,15 @@ export class Swarm implements PeerOwner<PeerCore> {
     return this.#peers.values();
   }
 
+  /** Bytes of content per second to others, and ever. */
+  upRate(nowMs: number): number {
+    return this.#uploader?.rate.perSecond(nowMs) ?? 0;
+  }
+
+  get uploadedBytes(): number {
+    return this.#uploader?.rate.total ?? 0;
+  }
+
   get connections(): number {
     return this.#peers.size;
   }
@@ -99,6 +122,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#metadata = undefined;
     this.#layers = layers;
     if (layers?.isComplete === false) this.#hashFetch = new HashFetch(layers);
+    if (layers !== undefined) this.#leafFetch = new LeafFetch(layers);
     const { pieceCount, blocksPerPiece } = layout;
     const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
     this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
@@ -110,7 +134,9 @@ export class Swarm implements PeerOwner<PeerCore> {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
     this.#download = download;
     this.#introduction = { ...this.#introduction, here: download.here };
+    this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit });
     for (const peer of this.#peers.values()) {
+      if (peer.isGreeted) this.#uploader.join(peer);
       if (peer.pieces !== undefined) download.picker.onBitfield(peer.pieces);
       peer.sayPieces();
       this.#updateInterest(peer);
@@ -136,6 +162,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#metadata?.removePeer(peer.number);
     this.#hashFetch?.removePeer(peer.number);
     this.#unasked.delete(peer.number);
+    this.#uploader?.leave(peer);
+    this.#pex.leave(peer);
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
     this.book.ended(peer.endpoint, { wasUseful: this.#useful.delete(peer.number), nowMs });
@@ -146,6 +174,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   tick(nowMs: number): void {
     this.#metadata?.tick(nowMs);
     this.#hashFetch?.tick(nowMs);
+    this.#leafFetch?.tick(this.#peers.values(), nowMs);
+    this.#uploader?.rechoke(nowMs);
+    this.#pex.tick([...this.#peers.values()], nowMs);
     for (const peer of this.#peers.values()) {
       const silentMs = peer.requests.silentMs(nowMs);
       if (silentMs > REQUEST_TIMEOUT_MS) this.#condemn(peer, "sent nothing that it was asked for");
@@ -161,7 +192,9 @@ export class Swarm implements PeerOwner<PeerCore> {
     return condemned;
   }
 
-  onGreeted(): void {}
+  onGreeted(peer: PeerCore): void {
+    this.#uploader?.join(peer);
+  }
 
   onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
     if (this.#metadata === undefined || (theirs.ids.ut_metadata ?? 0) === 0) return;
@@ -195,7 +228,10 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#refill(peer);
   }
 
-  onInterest(): void {}
+  /** A free slot is given at once: nobody should wait ten seconds for the first block. */
+  onInterest(peer: PeerCore): void {
+    this.#uploader?.rechoke(peer.nowMs, true);
+  }
 
   onBlock(peer: PeerCore, piece: number, begin: number, block: Uint8Array): void {
     const download = this.#download;
@@ -217,7 +253,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     const outcome = download.receive(index, at, block, peer.number);
     if (wasShared) this.#cancelElsewhere(peer, index, at);
     if (outcome.kind === "good") this.#onGood(peer, outcome.piece, outcome.guilty);
-    else if (outcome.kind === "bad") this.#punish(outcome.guilty, `sent a bad piece ${piece}`);
+    else if (outcome.kind === "bad") this.#onBad(outcome.piece, outcome.guilty);
   }
 
   onRejected(peer: PeerCore, piece: number, begin: number): void {
@@ -225,12 +261,24 @@ export class Swarm implements PeerOwner<PeerCore> {
     if (peer.requests.drop(piece, block)) this.#download?.picker.release(piece, block);
   }
 
-  /** We choke everybody as long as we only fetch: a request is refused, silently without the fast extension. */
   onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
+    if (this.#uploader !== undefined) return this.#uploader.onRequest(peer, piece, begin, length);
     if (peer.isFast) peer.out.blockwise(ID.reject, piece, begin, length);
   }
 
-  onCancel(): void {}
+  onCancel(peer: PeerCore, piece: number, begin: number, length: number): void {
+    this.#uploader?.onCancel(peer, piece, begin, length);
+  }
+
+  /** The peer's send buffer has room again. */
+  onSent(peer: PeerCore, nowMs: number): void {
+    this.#uploader?.pump(peer, nowMs);
+  }
+
+  /** The upload limit may have opened again. */
+  pumpAll(nowMs: number): void {
+    this.#uploader?.pumpAll(nowMs);
+  }
 
   onMetadata(peer: PeerCore, message: MetadataMessage): void {
     if (message.kind === "request") return this.#serveMetadata(peer, message.piece);
@@ -266,6 +314,11 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void {
     try {
+      const found = span.base === 0 ? this.#leafFetch?.onHashes(peer, span, hashes) : undefined;
+      if (found !== undefined) {
+        const guilty = this.#download?.settle(found.piece, found.leaves) ?? NOBODY;
+        return this.#punish(guilty, `sent bad blocks of piece ${found.piece}`);
+      }
       if (this.#hashFetch?.onHashes(peer.number, span, hashes, peer.nowMs) !== true) return;
     } catch (error) {
       if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
@@ -279,6 +332,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onHashReject(peer: PeerCore, span: HashSpan): void {
+    this.#leafFetch?.onReject(peer, span);
     this.#hashFetch?.onReject(peer.number, span, peer.nowMs);
   }
 
@@ -306,6 +360,7 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
     this.#useful.add(peer.number);
+    this.#leafFetch?.forget(piece);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
     for (const other of this.#peers.values()) {
       other.sayHave(piece);
@@ -313,6 +368,12 @@ export class Swarm implements PeerOwner<PeerCore> {
     }
     this.#listener.onGoodPiece(piece);
     if (this.#download?.isComplete === true) this.#listener.onComplete();
+  }
+
+  /** Fetched again by the picker from one peer alone; its block hashes tell sooner who it was. */
+  #onBad(piece: PieceIndex, guilty: ReadonlySet<number>): void {
+    this.#punish(guilty, `sent a bad piece ${piece}`);
+    if (guilty.size === 0) this.#leafFetch?.want(piece);
   }
 
   #punish(guilty: ReadonlySet<number>, why: string): void {
@@ -376,3 +437,5 @@ export class Swarm implements PeerOwner<PeerCore> {
     peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
   }
 }
+
+const NOBODY: ReadonlySet<number> = new Set();

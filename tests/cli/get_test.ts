@@ -35,6 +35,9 @@ Deno.test("readGetOptions() gives the documented defaults when nothing is said",
     bind: [],
     dht: { enabled: true, bootstrap: undefined },
     peers: [],
+    maxPeers: 100,
+    downLimit: undefined,
+    upLimit: undefined,
     source: undefined,
     extract: false,
     keepArchive: false,
@@ -95,6 +98,15 @@ Deno.test("readGetOptions() refuses two different keys, naming both places", () 
     () => read(`--authority ${KEY_A} --authority-pubkey ${KEY_B}`),
     /--authority and --authority-pubkey name different keys/,
   );
+});
+
+Deno.test("readGetOptions() takes limits with units, 0 for none, and refuses what is no number", () => {
+  const { options } = read("--down-limit 1.5M --up-limit 200k --max-peers 7");
+  assert.deepEqual([options.downLimit, options.upLimit, options.maxPeers], [1_500_000, 200_000, 7]);
+  assert.equal(read("--down-limit 0").options.downLimit, undefined);
+  for (const words of ["--down-limit fast", "--up-limit -1", "--max-peers 0", "--max-peers 1e9"]) {
+    assert.throws(() => read(words), UsageError, words);
+  }
 });
 
 Deno.test("readGetOptions() joins peers of all kinds; upstream's bad entries only warn, ours is refused", () => {
