@@ -101,6 +101,15 @@ export class PeerBook {
     entry.notBeforeMs = options.nowMs + Math.min(FIRST_RETRY_MS * 2 ** exponent, LONGEST_RETRY_MS);
   }
 
+  /** The connection ended only to be opened anew with the v2 hash: at once. */
+  redialAsV2(endpoint: Endpoint, nowMs: number): void {
+    const key = endpointKey(endpoint);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const source = entry.source === "user" ? "user" : "dht-v2";
+    this.#entries.set(key, { ...entry, source, state: "known", failures: 0, notBeforeMs: nowMs });
+  }
+
   isBanned(host: string): boolean {
     return this.#banned.has(host);
   }

@@ -61,6 +61,8 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #peers = new Map<number, PeerCore>();
   readonly #useful = new Set<number>();
   readonly #unasked = new Map<number, number>();
+  /** Peers that are closed only to be dialed again with the v2 hash. */
+  readonly #reopened = new Set<number>();
   readonly #pex = new PexSender();
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
@@ -126,7 +128,13 @@ export class Swarm implements PeerOwner<PeerCore> {
     const { pieceCount, blocksPerPiece } = layout;
     const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
     this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
-    for (const peer of this.#peers.values()) peer.learnTorrent();
+    for (const peer of this.#peers.values()) {
+      peer.learnTorrent();
+      // Opened by a name of unknown kind, it cannot carry hash requests: opened again it can.
+      if (layers !== undefined && peer.isGreeted && !peer.isV2 && peer.source !== "incoming") {
+        this.#reopen(peer);
+      }
+    }
   }
 
   /** A place for the content is ready, and what it holds is known: ask for the rest. After `learnInfo`. */
@@ -167,6 +175,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
     this.book.ended(peer.endpoint, { wasUseful: this.#useful.delete(peer.number), nowMs });
+    if (this.#reopened.delete(peer.number)) this.book.redialAsV2(peer.endpoint, nowMs);
     this.#refillAll();
   }
 
@@ -388,6 +397,11 @@ export class Swarm implements PeerOwner<PeerCore> {
   #condemn(peer: PeerCore, why: string): void {
     this.#condemned.push({ peer, why });
     this.#listener.onFault(peer, why);
+  }
+
+  #reopen(peer: PeerCore): void {
+    this.#reopened.add(peer.number);
+    this.#condemned.push({ peer, why: "is opened again to speak v2" });
   }
 
   /** What it owes is asked of others; should it wake up, it starts small again. */
