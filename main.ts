@@ -47,17 +47,20 @@ Deno.exit(exitCode);
 
 /** Loaded when a command needs the machine. The specifiers are literals, so that `deno compile` finds them. */
 async function realMachine(): Promise<Machine> {
-  const [{ systemFiles }, { systemNet }, { systemRandom }, { WorkerExtractor }] = await Promise.all([
-    import("./lib/io/files.ts"),
-    import("./lib/io/net.ts"),
-    import("./lib/io/random.ts"),
-    import("./lib/io/extract_client.ts"),
-  ]);
+  const [{ systemFiles }, { systemNet }, { systemHttp }, { systemRandom }, { WorkerExtractor }] =
+    await Promise.all([
+      import("./lib/io/files.ts"),
+      import("./lib/io/net.ts"),
+      import("./lib/io/http.ts"),
+      import("./lib/io/random.ts"),
+      import("./lib/io/extract_client.ts"),
+    ]);
   return {
     clock: systemClock,
     random: systemRandom,
     files: systemFiles,
     net: systemNet,
+    http: systemHttp,
     extractor: new WorkerExtractor(),
     pid: Deno.pid,
     client: `nano-snap ${VERSION}`,

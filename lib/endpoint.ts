@@ -21,7 +21,15 @@ export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Whether a host means this machine and nothing else: a name, or an address as sockets or URLs (in brackets) write it. */
+export function isLoopback(host: string): boolean {
+  const plain = host.toLowerCase().replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  return plain === "localhost" || plain.endsWith(".localhost") || LOOPBACK.test(plain);
+}
+
 /** An IPv6 address in brackets, or letters, digits, dots, hyphens and underscores; then the port. */
 const SHAPE = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i;
+/** 127.0.0.0/8, ::1, the first in IPv6's clothes, and the two that stand for "any", which connect here too. */
+const LOOPBACK = /^(127(\.\d+){3}|0\.0\.0\.0|::1?|::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})$/;
 /** RFC 1035: a name has at most 253 characters. */
 const MAX_HOST_LENGTH = 253;

@@ -63,6 +63,34 @@ export interface Net {
   resolve(host: string): Promise<string[]>;
 }
 
+/** What an HTTP server answered. */
+export interface HttpResponse {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+}
+
+export interface HttpClient {
+  /**
+   * Gets one document over HTTP or HTTPS, following a few redirects. No cookies are kept or sent.
+   *
+   * @param options.timeoutMs Until the last byte is here.
+   * @param options.maxBytes Of the body, unpacked; a longer one is an error and is not read to its end.
+   * @returns Whatever the status.
+   * @throws {OperationFailed} The message names the host only: paths and queries may hold secrets.
+   */
+  get(
+    url: string,
+    options: {
+      readonly timeoutMs: number;
+      readonly maxBytes: number;
+      readonly signal: AbortSignal;
+      readonly headers?: Readonly<Record<string, string>>;
+    },
+  ): Promise<HttpResponse>;
+}
+
 /** What identifies a file and tells whether somebody else touched it. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "other";

@@ -8,6 +8,7 @@ import { EMBEDDED_AUTHORITY } from "../about.ts";
 import { equalBytes, utf8 } from "../bytes.ts";
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
+import { trackerUrl } from "../torrent/urls.ts";
 import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
 import type { LogFormat, LogLevel } from "../status/log.ts";
 import {
@@ -80,6 +81,8 @@ export interface CommonSettings {
   readonly bind: readonly string[];
   readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
   readonly peers: readonly Endpoint[];
+  readonly trackers: readonly string[];
+  readonly useTrackers: boolean;
   readonly maxPeers: number;
   /** Bytes per second; undefined for no limit. */
   readonly downLimit: number | undefined;
@@ -103,6 +106,8 @@ export function addCommonOptions(command: Command): Command {
     )
     .option("--no-dht", "do not use the DHT")
     .option("--peer <host:port>", "try this peer; may be repeated (env SEED_PEERS, a list)", collect)
+    .option("--tracker <url>", "also tell this tracker, http(s) or udp; may be repeated", collect)
+    .option("--no-trackers", "tell no tracker, not even the torrent's own")
     .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--up-limit <rate>", "the same for what others get from here (default: 0)")
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
@@ -144,6 +149,9 @@ export function readCommonSettings(inputs: Inputs): CommonSettings {
   const enabled = !inputs.isOff("dht");
   const bootstrap = readBootstrap(inputs);
   if (!enabled && bootstrap !== undefined) warnings.push("--dht-bootstrap has no effect with --no-dht");
+  if (inputs.isOff("trackers") && inputs.list("--tracker").length > 0) {
+    warnings.push("--tracker has no effect with --no-trackers");
+  }
   for (const flag of WITHOUT_MEANING) {
     const given = inputs.text(flag);
     if (given !== undefined) warnings.push(`${flag} has no effect here and is ignored`);
@@ -156,6 +164,8 @@ export function readCommonSettings(inputs: Inputs): CommonSettings {
     bind: inputs.list("--bind").map(parseAddress),
     dht: { enabled, bootstrap },
     peers: readPeers(inputs, warnings),
+    trackers: inputs.list("--tracker").map(parseTracker),
+    useTrackers: !inputs.isOff("trackers"),
     maxPeers: maxPeers === undefined ? DEFAULT_MAX_PEERS : parseCount(maxPeers, MOST_PEERS),
     downLimit: readLimit(inputs, "--down-limit"),
     upLimit: readLimit(inputs, "--up-limit"),
@@ -228,6 +238,12 @@ function readPeers(inputs: Inputs, warnings: string[]): Endpoint[] {
     }
   }
   return peers;
+}
+
+function parseTracker(given: Given): string {
+  const url = trackerUrl(given.text);
+  if (url === undefined) throw refused(given, "an http, https or udp URL, the last with a port");
+  return url;
 }
 
 /** Every `--x VALUE` that may come several times ends up in one list. */

@@ -104,8 +104,6 @@ const LATER_COMMANDS = [
 ] as const;
 const LATER_OPTIONS = [
   "--install",
-  "--tracker",
-  "--no-trackers",
   "--web-seed",
   "--metrics-port",
   "--metrics-bind",

@@ -8,7 +8,7 @@ import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
-import { Layout, type PieceIndex } from "../torrent/layout.ts";
+import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import type { PeerCore } from "../torrent/peer_core.ts";
 import type { PeerSource } from "../torrent/peer_owner.ts";
@@ -19,6 +19,7 @@ import type { DataPaths } from "./data_dir.ts";
 import type { Line } from "./line.ts";
 import type { Machine } from "./machine.ts";
 import { hashesOfTarget, type Target } from "./target.ts";
+import { trackerLists, Trackers, type TrackerSettings } from "./trackers.ts";
 
 export interface FetchOptions {
   readonly machine: Machine;
@@ -27,6 +28,9 @@ export interface FetchOptions {
   readonly target: Target;
   /** Peers named by the user. Hosts may be names. */
   readonly peers: readonly Endpoint[];
+  readonly trackers: TrackerSettings;
+  /** Addresses that the line listens on; empty means all. */
+  readonly bind: readonly string[];
   /** Give up after so long without a byte; 0 waits for ever. */
   readonly stallTimeoutMs: number;
   readonly client: string;
@@ -59,6 +63,7 @@ class Fetch implements SwarmListener {
   readonly #options: FetchOptions;
   readonly #clock: Clock;
   readonly #swarm: Swarm;
+  readonly #trackers: Trackers;
   readonly #stop = new AbortController();
   readonly #broken = Promise.withResolvers<never>();
   readonly #infoCame = Promise.withResolvers<Uint8Array>();
@@ -74,19 +79,32 @@ class Fetch implements SwarmListener {
 
   constructor(options: FetchOptions) {
     this.#options = options;
-    const { machine, line, target, client } = options;
+    const { machine, line, target, client, bind, report } = options;
+    const peerId = newPeerId(machine);
     this.#clock = machine.clock;
     this.#lastProgressMs = this.#lastComplaintMs = machine.clock.nowMs();
     this.#swarm = new Swarm({
       hashes: hashesOfTarget(target),
       wanted: target.metainfo === undefined ? target.wanted : undefined,
-      peerId: newPeerId(machine),
+      peerId,
       client,
       listenPort: line.port,
       dhtPort: line.dht === undefined ? undefined : line.port,
       random: chanceFrom(machine.random.bytes(16)),
       upLimit: line.upLimit,
       listener: this,
+    });
+    this.#trackers = new Trackers({
+      machine,
+      lists: trackerLists(target, options.trackers),
+      peerId,
+      port: line.port,
+      bind,
+      stats: () => this.#stats(),
+      needsPeers: () => this.#swarm.connections === 0,
+      onPeer: (peer, source) => line.session.learn(this.#swarm, peer, source),
+      report,
+      signal: this.#stop.signal,
     });
     for (const promise of [this.#broken.promise, this.#infoCame.promise]) promise.catch(() => {});
   }
@@ -107,6 +125,7 @@ class Fetch implements SwarmListener {
       this.#stop.abort();
       line.session.remove(this.#swarm);
       await Promise.all(this.#tasks);
+      await this.#trackers[Symbol.asyncDispose]();
       await this.#content?.close();
     }
   }
@@ -128,6 +147,7 @@ class Fetch implements SwarmListener {
   }
 
   onComplete(): void {
+    if (this.#swarm.downRate.total > 0) this.#trackers.complete();
     this.#completed.resolve();
   }
 
@@ -181,6 +201,7 @@ class Fetch implements SwarmListener {
 
   /** Begins to look for peers under each name that is not being looked for yet. */
   #hunt({ v1, v2Short }: SwarmHashes): void {
+    for (const task of this.#trackers.announce({ v1, v2Short })) this.#spawn(task);
     if (this.#options.line.dht === undefined) return;
     for (const [infoHash, source] of [[v2Short, "dht-v2"], [v1, "dht-v1"]] as const) {
       if (infoHash === undefined || this.#hunted.has(toHex(infoHash))) continue;
@@ -202,6 +223,14 @@ class Fetch implements SwarmListener {
       await line.dht!.announce(infoHash, line.port, { signal, onPeer });
       await this.#clock.sleep(this.#swarm.connections === 0 ? pauseMs : ANNOUNCE_MS, signal);
     }
+  }
+
+  /** As trackers are told. Who has no metadata yet says the size of one block, as libtorrent does. */
+  #stats(): { downloaded: number; uploaded: number; left: number } {
+    const { download, downRate, uploadedBytes } = this.#swarm;
+    const info = this.#swarm.info ?? this.#options.target.metainfo?.info;
+    const left = info === undefined ? BLOCK_BYTES : info.totalLength - (download?.doneBytes ?? 0);
+    return { downloaded: downRate.total, uploaded: uploadedBytes, left };
   }
 
   async #learnNamedPeers(): Promise<void> {

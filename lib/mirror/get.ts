@@ -160,6 +160,8 @@ class Run {
       line,
       target: withSaved(target, this.#machine.files, paths),
       peers: this.#options.peers,
+      trackers: { enabled: this.#options.useTrackers, named: this.#options.trackers },
+      bind: this.#options.bind,
       stallTimeoutMs: this.#options.stallTimeoutMs,
       client: this.#machine.client,
       onInfo: (info) => this.#examine(info),

@@ -1,13 +1,14 @@
 // All of the machine that a mirror uses, in one value: main.ts builds the real one, tests build theirs.
 
 import type { Extractor } from "../extract/extractor.ts";
-import type { Clock, Files, Net, Random } from "../ports.ts";
+import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
 
 export interface Machine {
   readonly clock: Clock;
   readonly random: Random;
   readonly files: Files;
   readonly net: Net;
+  readonly http: HttpClient;
   readonly extractor: Extractor;
   /** What we call ourselves to peers: "nano-snap 0.1.0". */
   readonly client: string;

@@ -26,6 +26,10 @@ export interface GetOptions {
   };
   /** Peers to try besides those that are found. Hosts may be names. */
   readonly peers: readonly Endpoint[];
+  /** Trackers to tell besides the torrent's own. */
+  readonly trackers: readonly string[];
+  /** No tracker is told anything when false. */
+  readonly useTrackers: boolean;
   /** Skips discovery. */
   readonly source: Source | undefined;
   /** Unpack `data.ldb` into the data directory. */

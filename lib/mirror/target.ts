@@ -22,6 +22,8 @@ export interface Target {
   readonly metainfo: Metainfo | undefined;
   /** Peers that were named with it. */
   readonly peers: readonly Endpoint[];
+  /** Trackers that were named with it, in tiers; undefined for a pointer, which has no room for any. */
+  readonly trackers: readonly (readonly string[])[] | undefined;
 }
 
 /** What the user's own words name: a torrent, or another authority to ask. */
@@ -44,7 +46,8 @@ export function readSource(source: Source, files: Files): Named {
     case "infoHash": {
       const hash = source.bytes;
       const wanted = hash.length === 32 ? { infoHashV2: hash } : { either: hash };
-      return { kind: "target", target: { name: toHex(hash), wanted, metainfo: undefined, peers: [] } };
+      const target = { name: toHex(hash), wanted, metainfo: undefined, peers: [], trackers: [] };
+      return { kind: "target", target };
     }
   }
 }
@@ -53,7 +56,7 @@ export function readSource(source: Source, files: Files): Named {
 export function ofPointer(pointer: Pointer): Target {
   const hash = pointer.kind === "v2" ? pointer.infoHashV2 : pointer.infoHash;
   const wanted = pointer.kind === "v2" ? { infoHashV2: hash } : { either: hash };
-  return { name: toHex(hash), wanted, metainfo: undefined, peers: [] };
+  return { name: toHex(hash), wanted, metainfo: undefined, peers: [], trackers: undefined };
 }
 
 /** The same target with the metadata that an earlier run saved, if it did and if it still fits. */
@@ -79,21 +82,23 @@ export function hashesOfTarget({ wanted }: Target): SwarmHashes {
 }
 
 function ofMetainfo(metainfo: Metainfo): Target {
-  const { infoHashV1, infoHashV2 } = metainfo.info;
-  return { name: toHex(infoHashV2 ?? infoHashV1!), wanted: { infoHashV1, infoHashV2 }, metainfo, peers: [] };
+  const { info: { infoHashV1, infoHashV2 }, trackers } = metainfo;
+  const wanted = { infoHashV1, infoHashV2 };
+  return { name: toHex(infoHashV2 ?? infoHashV1!), wanted, metainfo, peers: [], trackers };
 }
 
 function fromMagnet(magnet: Magnet): Named {
   const { infoHashV1, infoHashV2, publicKey, salt, peers } = magnet;
+  // A magnet has no tiers: one for each, as libtorrent does.
+  const rest = { metainfo: undefined, peers, trackers: magnet.trackers.map((url) => [url]) };
   if (infoHashV2 !== undefined) {
     // A btih beside it may be the v2 hash cut short (libtorrent writes such magnets): then it says nothing new.
     const isShort = infoHashV1 !== undefined && equalBytes(infoHashV1, infoHashV2.subarray(0, 20));
     const wanted = isShort ? { infoHashV2 } : { infoHashV1, infoHashV2 };
-    return { kind: "target", target: { name: toHex(infoHashV2), wanted, metainfo: undefined, peers } };
+    return { kind: "target", target: { name: toHex(infoHashV2), wanted, ...rest } };
   }
   if (infoHashV1 !== undefined) {
-    const target = { name: toHex(infoHashV1), wanted: { either: infoHashV1 }, metainfo: undefined, peers };
-    return { kind: "target", target };
+    return { kind: "target", target: { name: toHex(infoHashV1), wanted: { either: infoHashV1 }, ...rest } };
   }
   return { kind: "authority", publicKey: publicKey!, salt: salt ?? new Uint8Array(0) };
 }

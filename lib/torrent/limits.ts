@@ -142,5 +142,7 @@ export const UDP_TRACKER_TIMEOUT_MS = 60_000;
 /** BEP 15: the first wait for an answer, doubled with each try, and how long a connection id is good for. */
 export const UDP_TRACKER_RESEND_MS = 15_000;
 export const UDP_CONNECTION_MS = 60_000;
-/** For saying `completed` and `stopped` at the end: whoever stops a program does not wait for a dead tracker. */
-export const TRACKER_FAREWELL_MS = 2_500;
+/** For saying `completed` and `stopped` at the end, and how much of it for answers that are on their way: whoever stops a
+ * program does not wait for a dead tracker. */
+export const TRACKER_FAREWELL_MS = 2_000;
+export const TRACKER_LAST_WORD_MS = 1_000;

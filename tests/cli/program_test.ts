@@ -54,7 +54,7 @@ Deno.test("runCli() names what is announced and not there, for every such comman
     assert.equal(heard.exitCode, 2);
     assert.match(heard.stderr, new RegExp(`^nano-snap: ${words.split(" ")[0]} is not in this version`));
   }
-  for (const words of ["--install", "--install=/x", "--tracker u"]) {
+  for (const words of ["--install", "--install=/x", "--web-seed u"]) {
     const heard = await said(`get ${words}`);
     assert.equal(heard.exitCode, 2);
     assert.match(heard.stderr, new RegExp(`^nano-snap: ${words.split(/[ =]/)[0]} is not in this version`));

@@ -23,9 +23,9 @@ Deno.test({
     const published = await stage.publish({ blocks: SMALL, pieceSize: 1 << 20 });
     const bin = stage.temp.join("bin");
     Deno.mkdirSync(bin);
-    // The one option that has no variable keeps the program on loopback.
+    // The two options that have no variable keep the program on loopback.
     const shim = `#!/bin/sh
-[ "$1" = get ] && set -- "$@" --bind 127.0.0.1
+[ "$1" = get ] && set -- "$@" --bind 127.0.0.1 --no-trackers
 exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
 `;
     Deno.writeTextFileSync(join(bin, "nano-snap"), shim, { mode: 0o755 });

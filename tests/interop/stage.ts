@@ -48,6 +48,8 @@ export interface Play {
   readonly seeds?: number;
   readonly seedMode?: boolean;
   readonly upLimit?: number;
+  /** Named by the torrent, in one tier. */
+  readonly trackers?: readonly string[];
   /** Announce the seeds in the DHT, and put the pointer there; both by default. */
   readonly announce?: boolean;
   readonly pointer?: boolean;
@@ -85,6 +87,7 @@ export class Stage implements AsyncDisposable {
       torrent: this.temp.join("snapshot.torrent"),
       kind: play.kind ?? "hybrid",
       pieceSize: play.pieceSize ?? 32 << 20,
+      trackers: play.trackers ?? [],
       xSnapshot: { original_filename: "Nano_64_2026.7z" },
     });
     const options = {
@@ -108,15 +111,19 @@ export class Stage implements AsyncDisposable {
     return all.map((status) => status.uploaded);
   }
 
-  /** The options that keep a `get` on this stage: its DHT, its key, a free port, its own folder. */
-  common(options: { dht?: boolean } = {}): string[] {
+  /** The options that keep a `get` on this stage: its DHT, no tracker, its key, a free port, its own folder. */
+  common(options: { dht?: boolean; trackers?: boolean } = {}): string[] {
     const dht = options.dht ?? true ? ["--dht-bootstrap", this.swarm.bootstrap()] : ["--no-dht"];
+    const trackers = options.trackers ?? false ? [] : ["--no-trackers"];
     const where = ["--data-dir", this.dataDir, "--bind", "127.0.0.1", "--port", "0"];
-    return [...where, ...dht, "--authority", TEST_KEY];
+    return [...where, ...dht, ...trackers, "--authority", TEST_KEY];
   }
 
   /** Starts `nano-snap get --extract --json` here. Later options win over `common`'s. */
-  get(more: readonly string[] = [], options: { dht?: boolean; deadlineMs?: number } = {}): RunningProgram {
+  get(
+    more: readonly string[] = [],
+    options: { dht?: boolean; trackers?: boolean; deadlineMs?: number } = {},
+  ): RunningProgram {
     const args = ["get", "--extract", "--json", ...this.common(options), ...more];
     return nanoSnap(args, options.deadlineMs ?? 120_000);
   }

@@ -1,0 +1,93 @@
+// HTTP by the runtime's fetch, with bounds that fetch does not have: redirects, the body's size, and time until the
+// last byte. Redirects are followed here, hop by hop, so that none leads to another scheme or, from outside, to
+// this machine. fetch keeps no cookies here, and a proxy named in the environment is used as everywhere.
+
+import { isLoopback } from "../endpoint.ts";
+import { OperationFailed } from "../errors.ts";
+import type { HttpClient } from "../ports.ts";
+import { reasonOf } from "./os_error.ts";
+
+export const systemHttp: HttpClient = {
+  async get(text, { timeoutMs, maxBytes, signal, headers = {} }) {
+    const attempt = new AbortController();
+    const giveUp = () => attempt.abort();
+    const timer = setTimeout(giveUp, timeoutMs);
+    signal.addEventListener("abort", giveUp);
+    if (signal.aborted) giveUp();
+    try {
+      const response = await follow(text, headers, attempt.signal);
+      const body = await readAll(response, maxBytes);
+      return { status: response.status, headers: new Map(response.headers), body };
+    } catch (error) {
+      const why = signal.aborted
+        ? "given up"
+        : attempt.signal.aborted
+        ? `no whole answer in ${timeoutMs} ms`
+        : whyOf(error);
+      throw new OperationFailed(`Cannot get from ${hostOf(text)}: ${why}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
+      // What is still on its way (a body that is too long) is not waited for.
+      attempt.abort();
+    }
+  },
+};
+
+async function follow(
+  text: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Response> {
+  let url = new URL(text);
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const response = await fetch(url, { headers, signal, redirect: "manual", credentials: "omit" });
+    const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
+    if (location === null) return response;
+    await response.body?.cancel();
+    const next = URL.parse(location, url);
+    if (next === null || !SCHEMES.has(next.protocol)) {
+      throw new OperationFailed(`it redirects to what is not HTTP (${next?.protocol ?? "no URL"})`);
+    }
+    if (isLoopback(next.hostname) && !isLoopback(url.hostname)) {
+      throw new OperationFailed("it redirects to this machine");
+    }
+    url = next;
+  }
+  throw new OperationFailed(`more than ${MAX_REDIRECTS} redirects`);
+}
+
+/** Reads as it comes: what is too long is never held whole, whatever length it claims. */
+async function readAll(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > maxBytes) throw new OperationFailed(`the answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
+}
+
+/** The end of fetch's message says what happened; its beginning repeats the whole URL. */
+function whyOf(error: unknown): string {
+  if (error instanceof OperationFailed) return error.message;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const [, why] = /: client error \([^)]*\): (.*)$/s.exec(reasonOf(cause)) ?? [];
+  return (why ?? "the connection failed").replace(/ \(os error \d+\)$/, "");
+}
+
+function hostOf(text: string): string {
+  return URL.parse(text)?.host ?? "nowhere";
+}
+
+/** More than one is rare, and a chain of them is a trap. libtorrent follows 6. */
+const MAX_REDIRECTS = 5;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const SCHEMES: ReadonlySet<string> = new Set(["http:", "https:"]);
