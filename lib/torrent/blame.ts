@@ -16,12 +16,17 @@ interface Attempt {
 export class Blame {
   readonly #failed = new Map<number, Attempt[]>();
 
-  /** A piece came in whole and was wrong. @returns The sender if there was only one: that one is to blame. */
-  fail(active: ActivePiece): number | undefined {
+  /**
+   * A piece came in whole and was wrong.
+   *
+   * @param hashes The hashes of its blocks as they came; asked for only when several peers sent it.
+   * @returns The sender if there was only one: that one is to blame.
+   */
+  fail(active: ActivePiece, hashes: () => Uint8Array = () => active.hashes): number | undefined {
     const [first, ...others] = active.contributors();
     if (others.length === 0) return first;
     const attempts = this.#failed.get(active.piece) ?? [];
-    attempts.push({ hashes: active.hashes, senders: active.senders });
+    attempts.push({ hashes: hashes(), senders: active.senders });
     if (attempts.length > 4) attempts.shift();
     this.#failed.set(active.piece, attempts);
     if (this.#failed.size > MAX_FAILED_PIECES) {
@@ -34,11 +39,6 @@ export class Blame {
   /** Whether the piece has failed before: it is then best fetched from one peer alone. */
   hasFailed(piece: number): boolean {
     return this.#failed.has(piece);
-  }
-
-  /** The piece is good now. @returns Who had sent blocks that differ. */
-  succeed(active: ActivePiece): Set<number> {
-    return this.settle(active.piece, active.hashes);
   }
 
   /** The piece's true block hashes are known. @returns Who had sent blocks that differ. */

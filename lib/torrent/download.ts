@@ -108,7 +108,7 @@ export class Download {
     const { piece } = active;
     if (!this.#isGood(active)) {
       this.#wastedBytes += this.layout.pieceSize(piece);
-      const guilty = this.#blame.fail(active);
+      const guilty = this.#blame.fail(active, () => this.#hashesOf(active));
       this.picker.restart(active);
       return { kind: "bad", piece, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
     }
@@ -118,7 +118,7 @@ export class Download {
     return {
       kind: "good",
       piece,
-      guilty: this.#blame.hasFailed(piece) ? this.#blame.succeed(active) : NOBODY,
+      guilty: this.#blame.hasFailed(piece) ? this.#blame.settle(piece, this.#hashesOf(active)) : NOBODY,
     };
   }
 
@@ -127,6 +127,20 @@ export class Download {
     if (this.layers === undefined) return pieceMatchesV1(this.info, this.layout, this.storage, piece);
     const hash = this.layers.hashOf(piece);
     return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
+  }
+
+  /** Hashes of a whole piece's blocks. v1 needs them only to find who is to blame, and then reads the piece back. */
+  #hashesOf(active: ActivePiece): Uint8Array {
+    if (this.layers !== undefined) return active.hashes;
+    const { piece, blockCount } = active;
+    const hashes = new Uint8Array(HASH_BYTES * blockCount);
+    const buffer = new Uint8Array(BLOCK_BYTES);
+    for (let block = 0; block < blockCount; block++) {
+      const data = buffer.subarray(0, this.layout.blockSize(piece, block));
+      this.storage.read(piece, block * BLOCK_BYTES, data);
+      hashes.set(sha256(data), block * HASH_BYTES);
+    }
+    return hashes;
   }
 
   #sizeOf(piece: number): number {

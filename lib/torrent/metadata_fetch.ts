@@ -17,7 +17,7 @@ import {
 /** Copies that are fetched at the same time. */
 const MAX_COPIES = 3;
 
-/** A copy may take this long, and as long again as its size takes at 20 KB/s: a trickle must not hold a place. */
+/** A copy has this much time, and as much again as what has come of it takes at 20 KB/s: a trickle must not hold a place. */
 const COPY_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 20;
 
@@ -81,7 +81,7 @@ export class MetadataFetch {
   /** Gives up on copies that do not grow, and starts others. */
   tick(nowMs: number): void {
     for (const [number, copy] of this.#copies) {
-      const longestMs = COPY_MS + (copy.size ?? 0) / SLOWEST_BYTES_PER_MS;
+      const longestMs = COPY_MS + copy.pieces.size * METADATA_PIECE_BYTES / SLOWEST_BYTES_PER_MS;
       const isStuck = nowMs - copy.heardMs > METADATA_TIMEOUT_MS || nowMs - copy.startedMs > longestMs;
       if (isStuck) this.#pause(number, nowMs);
     }
@@ -145,7 +145,11 @@ export class MetadataFetch {
   #pause(number: number, nowMs: number): void {
     this.#copies.delete(number);
     const known = this.#peers.get(number);
-    if (known !== undefined) known.notBeforeMs = nowMs + REJECT_PAUSE_MS;
+    if (known === undefined) return;
+    known.notBeforeMs = nowMs + REJECT_PAUSE_MS;
+    // Behind all others: those who let us wait again and again must not keep the rest from their turn.
+    this.#peers.delete(number);
+    this.#peers.set(number, known);
   }
 }
 

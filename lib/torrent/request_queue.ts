@@ -1,6 +1,7 @@
 // The blocks that one peer is asked for, and how many it should be: enough to fill the line between us, no more.
 // It grows by one per block that comes (so it doubles per round trip) until the rate stops growing; from then on it
-// is twice the rate times the shortest latency seen, at least two seconds' worth up to 32.
+// is twice the rate times the shortest latency seen, at least two seconds' worth up to 32. Where that proves too
+// little, because the shortest latency is not the usual one, the rate falls, and the factor grows until it is back.
 
 import { MAX_REQUESTS_SENT } from "./limits.ts";
 import { RateMeter } from "./rate.ts";
@@ -12,6 +13,16 @@ const FLOOR_DEPTH = 32;
 const WINDOW_MS = 500;
 /** A rate that grew less than this in a window has found its line. */
 const STILL_GROWING = 1.25;
+/** Times rate and latency: enough for the line and for waiting on us to ask again. */
+const LEAST_FACTOR = 2;
+/** Never more than this is on the way, so that a line that became slow for good is not filled up for ever. */
+const MOST_MS = 1000;
+/** As exact as a clock is that may stand still between two events. */
+const LEAST_LATENCY_MS = 0.1;
+/** A rate below this share of the best one of late is a loss. */
+const LOSS = 0.8;
+/** What each window leaves of the best rate, and of the factor. */
+const FADE = 0.95;
 
 export class RequestQueue {
   /** When each block was asked for, by piece * blocksPerPiece + block. */
@@ -22,6 +33,8 @@ export class RequestQueue {
   #growing = true;
   #windowEndsMs: number | undefined;
   #windowRate = 0;
+  #bestRate = 0;
+  #factor = LEAST_FACTOR;
   #shortestMs = Infinity;
   /** When a block last came, or when the queue last became non-empty. */
   #lastProgressMs = 0;
@@ -38,7 +51,7 @@ export class RequestQueue {
   }
 
   has(piece: number, block: number): boolean {
-    return this.#askedMs.has(piece * this.blocksPerPiece + block);
+    return this.#askedMs.has(this.#key(piece, block));
   }
 
   /** How many more may be asked for now. */
@@ -48,18 +61,19 @@ export class RequestQueue {
 
   ask(piece: number, block: number, nowMs: number): void {
     if (this.#askedMs.size === 0) this.#lastProgressMs = nowMs;
-    this.#askedMs.set(piece * this.blocksPerPiece + block, nowMs);
+    this.#askedMs.set(this.#key(piece, block), nowMs);
   }
 
   /** A block came. @returns Whether it was asked for. */
   receive(piece: number, block: number, bytes: number, nowMs: number): boolean {
-    const key = piece * this.blocksPerPiece + block;
+    const key = this.#key(piece, block);
     const askedMs = this.#askedMs.get(key);
     if (askedMs === undefined) return false;
     this.#askedMs.delete(key);
     this.#lastProgressMs = nowMs;
     this.rate.add(bytes, nowMs);
-    if (nowMs - askedMs < this.#shortestMs) this.#shortestMs = nowMs - askedMs;
+    const latencyMs = Math.max(nowMs - askedMs, LEAST_LATENCY_MS);
+    if (latencyMs < this.#shortestMs) this.#shortestMs = latencyMs;
     if (this.#growing) this.#depth++;
     this.#windowEndsMs ??= nowMs + WINDOW_MS;
     if (nowMs >= this.#windowEndsMs) this.#closeWindow(nowMs);
@@ -68,7 +82,7 @@ export class RequestQueue {
 
   /** The peer will not send it, or is not wanted to. @returns Whether it was asked for. */
   drop(piece: number, block: number): boolean {
-    return this.#askedMs.delete(piece * this.blocksPerPiece + block);
+    return this.#askedMs.delete(this.#key(piece, block));
   }
 
   /** Drops everything, telling of each block. */
@@ -91,6 +105,13 @@ export class RequestQueue {
     this.#depth = LEAST_DEPTH;
     this.#growing = true;
     this.#windowRate = 0;
+    this.#bestRate = 0;
+    this.#factor = LEAST_FACTOR;
+  }
+
+  /** A block that no piece has, as a stranger may name one, is like no other. */
+  #key(piece: number, block: number): number {
+    return block < this.blocksPerPiece ? piece * this.blocksPerPiece + block : -1;
   }
 
   #closeWindow(nowMs: number): void {
@@ -98,9 +119,17 @@ export class RequestQueue {
     if (this.#growing && rate < STILL_GROWING * this.#windowRate) this.#growing = false;
     if (!this.#growing) {
       const perMs = rate / BLOCK / 1000;
+      this.#factor = rate < LOSS * this.#bestRate
+        ? 2 * this.#factor
+        : Math.max(LEAST_FACTOR, FADE * this.#factor);
       const floor = Math.min(FLOOR_DEPTH, Math.ceil(perMs * 2000));
-      this.#depth = Math.max(LEAST_DEPTH, floor, Math.ceil(2 * perMs * this.#shortestMs) + 4);
+      const wanted = Math.min(
+        this.#factor * this.#shortestMs,
+        Math.max(MOST_MS, LEAST_FACTOR * this.#shortestMs),
+      );
+      this.#depth = Math.max(LEAST_DEPTH, floor, Math.ceil(perMs * wanted) + 4);
     }
+    this.#bestRate = Math.max(rate, FADE * this.#bestRate);
     this.#windowRate = rate;
     this.#windowEndsMs = nowMs + WINDOW_MS;
   }
