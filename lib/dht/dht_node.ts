@@ -5,7 +5,8 @@
 import { Buffer } from "node:buffer";
 import { formatEndpoint } from "../endpoint.ts";
 import type { Clock, Endpoint, Net, UdpSocket } from "../ports.ts";
-import { type Contact, isIpv4, isWorthAsking, parsePeer } from "./contact.ts";
+import { isIpv4, isWorthAsking } from "../address.ts";
+import { type Contact, parsePeer } from "./contact.ts";
 import type { Packet, Reply } from "./guard.ts";
 import { ItemAnswers } from "./item_answers.ts";
 import { NodePool } from "./node_pool.ts";

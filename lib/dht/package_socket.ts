@@ -10,7 +10,7 @@ import { toHex } from "../bytes.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint, UdpSocket } from "../ports.ts";
-import { isIpv4 } from "./contact.ts";
+import { isIpv4 } from "../address.ts";
 import { type Packet, readPacket } from "./guard.ts";
 
 /** Datagrams so far, by what became of them. */

@@ -2,7 +2,7 @@
 // and each is of use the moment it is known; one that cannot be resolved costs nothing and is tried again later.
 
 import type { Endpoint } from "../ports.ts";
-import { isIpv4 } from "./contact.ts";
+import { isIpv4 } from "../address.ts";
 
 export class Routers {
   readonly #resolve: (host: string) => Promise<string[]>;

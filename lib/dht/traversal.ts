@@ -4,7 +4,8 @@
 
 import { formatEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../ports.ts";
-import { type Contact, isWorthAsking, parseNodes } from "./contact.ts";
+import { isWorthAsking } from "../address.ts";
+import { type Contact, parseNodes } from "./contact.ts";
 import type { Reply } from "./guard.ts";
 import type { Routers } from "./routers.ts";
 import { NEAREST, type Walk } from "./walk.ts";

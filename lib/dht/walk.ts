@@ -9,7 +9,8 @@
 // nodes behind it are asked at the same time.
 
 import { compareBytes, equalBytes } from "../bytes.ts";
-import { type Contact, isLocal } from "./contact.ts";
+import { isLocal } from "../address.ts";
+import { type Contact } from "./contact.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../ports.ts";
 

@@ -3,7 +3,8 @@
 
 import { dirname } from "node:path";
 import { parseHex, toHex } from "../bytes.ts";
-import { type Contact, ID_BYTES, isIpv4 } from "../dht/contact.ts";
+import { isIpv4 } from "../address.ts";
+import { type Contact, ID_BYTES } from "../dht/contact.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import { SnapError } from "../errors.ts";
 import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";

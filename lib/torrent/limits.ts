@@ -99,8 +99,11 @@ export const SILENCE_TIMEOUT_MS = 120_000;
 export const KEEP_ALIVE_MS = 60_000;
 /** A peer that owes blocks and sends none for this long is snubbed: what it owes is asked of others. */
 export const SNUB_MS = 20_000;
-/** And after this long it is closed. */
-export const REQUEST_TIMEOUT_MS = 60_000;
+/** It may try again after this long; after so many times in a row it is closed. */
+export const SNUB_REST_MS = 20_000;
+export const MAX_SNUBS = 2;
+/** A peer that refuses what it was asked for, though it does not choke us, is left alone for this long. */
+export const REJECT_REST_MS = 1_000;
 /** Metadata and hashes: asked of somebody else after this. */
 export const METADATA_TIMEOUT_MS = 5_000;
 export const HASH_TIMEOUT_MS = 10_000;

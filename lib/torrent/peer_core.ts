@@ -75,8 +75,13 @@ export class PeerCore implements WireHandler {
   /** The peer wants something of us. */
   wanted = false;
   uploadOnly = false;
-  /** It owes us blocks for too long: nothing more is asked of it until one comes. */
+  /** It owes us blocks for too long: nothing more is asked of it before `restUntilMs`, or a block comes. */
   snubbed = false;
+  /** How often in a row that happened. */
+  snubs = 0;
+  restUntilMs = 0;
+  /** How many pieces it has that we lack: the swarm counts. */
+  missingHere = 0;
   requests: RequestQueue = new RequestQueue(1);
 
   /**

@@ -4,6 +4,7 @@
 //
 //   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
 
+import { isWorthAsking } from "../address.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import type { Download } from "./download.ts";
@@ -13,7 +14,7 @@ import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { HashFetch } from "./hash_fetch.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { LeafFetch } from "./leaf_fetch.ts";
-import { MAX_UNASKED_BYTES, REQUEST_TIMEOUT_MS, SNUB_MS } from "./limits.ts";
+import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
@@ -187,9 +188,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#uploader?.rechoke(nowMs);
     this.#pex.tick([...this.#peers.values()], nowMs);
     for (const peer of this.#peers.values()) {
-      const silentMs = peer.requests.silentMs(nowMs);
-      if (silentMs > REQUEST_TIMEOUT_MS) this.#condemn(peer, "sent nothing that it was asked for");
-      else if (silentMs > SNUB_MS && !peer.snubbed) this.#snub(peer);
+      if (peer.requests.silentMs(nowMs) > SNUB_MS) this.#snub(peer, nowMs);
+      else if (peer.snubbed && nowMs >= peer.restUntilMs) peer.snubbed = false;
     }
     this.#refillAll();
   }
@@ -213,9 +213,15 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   onPieces(peer: PeerCore, change: PiecesChange): void {
     const picker = this.#download?.picker;
-    if (change.kind === "have") picker?.onHave(change.piece);
-    else if (change.kind === "dont-have") picker?.onDontHave(change.piece);
-    else {
+    if (change.kind === "have") {
+      picker?.onHave(change.piece);
+      if (this.#download?.here.has(change.piece) === false) peer.missingHere++;
+      peer.setInterested(peer.missingHere > 0);
+    } else if (change.kind === "dont-have") {
+      picker?.onDontHave(change.piece);
+      if (this.#download?.here.has(change.piece) === false) peer.missingHere--;
+    } else {
+      this.#updateInterest(peer);
       for (const piece of change.before ?? []) picker?.onDontHave(piece);
       if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces);
     }
@@ -223,7 +229,6 @@ export class Swarm implements PeerOwner<PeerCore> {
       const request = (span: HashSpan) => peer.out.hashSpan(ID.hashRequest, span);
       this.#hashFetch?.addPeer({ number: peer.number, request }, peer.nowMs);
     }
-    this.#updateInterest(peer);
     this.#refill(peer);
   }
 
@@ -256,6 +261,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       return this.#countUnasked(peer, block.length);
     }
     peer.snubbed = false;
+    peer.snubs = 0;
     this.downRate.add(block.length, peer.nowMs);
     const active = download.picker.activePiece(piece);
     const wasShared = active !== undefined && active.askers[at]! > 1;
@@ -266,8 +272,12 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onRejected(peer: PeerCore, piece: number, begin: number): void {
-    const block = begin / BLOCK_BYTES;
-    if (peer.requests.drop(piece, block)) this.#download?.picker.release(piece, block);
+    if (!peer.requests.drop(piece, begin / BLOCK_BYTES)) return;
+    this.#download?.picker.release(piece, begin / BLOCK_BYTES);
+    if (peer.choked) return;
+    // It has nothing against us and still refuses: asking at once again would be a loop at the line's speed.
+    peer.requests.shrink();
+    peer.restUntilMs = peer.nowMs + REJECT_REST_MS;
   }
 
   onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
@@ -305,7 +315,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onPex(peer: PeerCore, peers: readonly PexPeer[]): void {
-    for (const found of peers) this.book.add(found, "pex", peer.nowMs);
+    for (const found of peers) {
+      if (isWorthAsking(found, peer.endpoint)) this.book.add(found, "pex", peer.nowMs);
+    }
   }
 
   onDhtPort(peer: PeerCore, port: number): void {
@@ -353,6 +365,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   #refill(peer: PeerCore): void {
     const download = this.#download;
     if (download === undefined || peer.choked || !peer.interested || peer.snubbed) return;
+    if (peer.nowMs < peer.restUntilMs) return;
     // A few at a time would be a system call each: wait until a quarter of the room is free.
     const { room, size } = peer.requests;
     if (room <= 0 || room * 4 < size) return;
@@ -372,8 +385,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#leafFetch?.forget(piece);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
     for (const other of this.#peers.values()) {
-      other.sayHave(piece);
-      this.#updateInterest(other);
+      if (!other.has(piece)) other.sayHave(piece);
+      else if (--other.missingHere === 0) other.setInterested(false);
     }
     this.#listener.onGoodPiece(piece);
     if (this.#download?.isComplete === true) this.#listener.onComplete();
@@ -404,11 +417,15 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#condemned.push({ peer, why: "is opened again to speak v2" });
   }
 
-  /** What it owes is asked of others; should it wake up, it starts small again. */
-  #snub(peer: PeerCore): void {
-    peer.snubbed = true;
+  /** What it owes is asked of others. After a rest it may try again, with little; it is closed when it never sends. */
+  #snub(peer: PeerCore, nowMs: number): void {
     this.#release(peer);
     this.#download?.picker.disown(peer.number);
+    if (++peer.snubs > MAX_SNUBS) {
+      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
+    }
+    peer.snubbed = true;
+    peer.restUntilMs = nowMs + SNUB_REST_MS;
     peer.requests.shrink();
   }
 
@@ -430,14 +447,14 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#unasked.set(peer.number, total);
   }
 
+  /** Counts what the peer has and we lack. */
   #updateInterest(peer: PeerCore): void {
     const here = this.#download?.here;
     if (here === undefined) return;
-    if (here.isFull) return peer.setInterested(false);
-    if (peer.pieces === undefined) return peer.setInterested(true);
-    if (peer.interested && peer.pieces.count > here.count) return;
-    for (const piece of peer.pieces) if (!here.has(piece)) return peer.setInterested(true);
-    peer.setInterested(false);
+    peer.missingHere = 0;
+    if (peer.pieces === undefined) peer.missingHere = here.size - here.count;
+    else for (const piece of peer.pieces) if (!here.has(piece)) peer.missingHere++;
+    peer.setInterested(peer.missingHere > 0);
   }
 
   #serveMetadata(peer: PeerCore, piece: number): void {

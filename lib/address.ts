@@ -1,0 +1,32 @@
+// What an address says about where it leads: strangers name addresses, and we only go where it makes sense to go.
+
+import type { Endpoint } from "./ports.ts";
+
+/** Whether text is an IPv4 address in dotted form. */
+export function isIpv4(host: string): boolean {
+  return IPV4.test(host) && host.split(".").every((part) => Number(part) <= 255);
+}
+
+/**
+ * Whether to send to an address that a stranger named. Nobody is at 0.0.0.0/8 or from 224.0.0.0 on; private and
+ * loopback addresses are only believed from a sender that has such an address itself, so that nobody outside can
+ * point us at the machines of our own network. IPv6 addresses (peers only) pass when they are global.
+ */
+export function isWorthAsking(named: Endpoint, by: Endpoint): boolean {
+  if (named.port < 1 || named.port > 65535) return false;
+  if (named.host.includes(":")) return /^[23]/.test(named.host) && named.host.split(":")[0]!.length === 4;
+  if (!isIpv4(named.host)) return false;
+  const first = Number(named.host.split(".")[0]);
+  if (first === 0 || first >= 224) return false;
+  return !isLocal(named.host) || isLocal(by.host);
+}
+
+/** Loopback, private, link-local and carrier-grade NAT addresses (RFC 6890). */
+export function isLocal(host: string): boolean {
+  const [a, b] = host.split(".").map(Number);
+  if (a === undefined || b === undefined) return false;
+  return a === 127 || a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) ||
+    (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128);
+}
+
+const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
