@@ -241,8 +241,7 @@ export class Session implements AsyncDisposable {
       try {
         await conn.writeAll(bytes);
       } catch {
-        // The read side ends too, and says so.
-        return conn.close();
+        return this.#close(link, "cannot be written to");
       }
       peer.out.sent();
       link.swarm?.onSent(peer, this.#options.clock.nowMs());
