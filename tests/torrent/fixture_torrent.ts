@@ -1,0 +1,120 @@
+// A torrent whose content is the fixture file (or several), with its hashes, and a place in memory to fetch it to.
+
+import { VerificationFailed } from "../../lib/errors.ts";
+import { Download } from "../../lib/torrent/download.ts";
+import { BLOCK_BYTES, Layout, type PieceIndex } from "../../lib/torrent/layout.ts";
+import { type Info, parseInfo } from "../../lib/torrent/metainfo.ts";
+import { PieceLayers } from "../../lib/torrent/piece_layers.ts";
+import { PieceSet } from "../../lib/torrent/piece_set.ts";
+import type { Storage } from "../../lib/torrent/storage.ts";
+import { fixtureBytes } from "./fixtures.ts";
+import { seeded } from "./seeded.ts";
+import { buildTorrent } from "./torrent_builder.ts";
+
+export class FixtureTorrent {
+  readonly info: Info;
+  readonly layout: Layout;
+  readonly #pieceLayers: ReadonlyMap<string, Uint8Array>;
+  readonly #files: readonly Uint8Array[];
+
+  constructor(kind: Info["kind"], pieceLength: number, lengths: readonly number[]) {
+    this.#files = lengths.map(fixtureBytes);
+    const files = this.#files.map((data, i) => ({ path: lengths.length === 1 ? [] : [`f${i}.bin`], data }));
+    const { infoBytes, pieceLayers } = buildTorrent({ kind, name: "fixture", pieceLength, files });
+    this.info = parseInfo(infoBytes);
+    this.layout = Layout.of(this.info);
+    this.#pieceLayers = pieceLayers;
+  }
+
+  /** All of them known, or (`"unknown"`) none but those of files of one piece; undefined for v1. */
+  layers(which: "known" | "unknown" = "known"): PieceLayers | undefined {
+    if (this.info.kind === "v1") return undefined;
+    return new PieceLayers(this.layout, which === "known" ? this.#pieceLayers : new Map());
+  }
+
+  /** The bytes of a block. */
+  block(piece: PieceIndex, block: number): Uint8Array {
+    return this.bytes(piece, block * BLOCK_BYTES, this.layout.blockSize(piece, block));
+  }
+
+  bytes(piece: PieceIndex, begin: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    for (const span of this.layout.spans(piece, begin, length)) {
+      if (span.file !== undefined) {
+        bytes.set(this.#files[span.file]!.subarray(span.at, span.at + span.length), done);
+      }
+      done += span.length;
+    }
+    return bytes;
+  }
+
+  /** A download of it into memory. @param options.here Pieces that are there already. */
+  download(
+    options: { storage?: MemoryStorage; here?: Iterable<number>; layers?: PieceLayers; seed?: number } = {},
+  ): Download {
+    const here = new PieceSet(this.layout.pieceCount);
+    const storage = options.storage ?? new MemoryStorage(this.layout);
+    for (const n of options.here ?? []) {
+      const piece = this.layout.piece(n)!;
+      here.add(piece);
+      storage.write(piece, 0, this.bytes(piece, 0, this.layout.pieceSize(piece)));
+    }
+    return new Download({
+      info: this.info,
+      layout: this.layout,
+      layers: options.layers ?? this.layers(),
+      storage,
+      here,
+      random: seeded(options.seed ?? 1),
+    });
+  }
+}
+
+/** Pieces in memory; what was not written cannot be read. */
+export class MemoryStorage implements Storage {
+  readonly #layout: Layout;
+  readonly #pieces = new Map<PieceIndex, Uint8Array>();
+  readonly #written = new Set<string>();
+  /** Blocks written, each time. */
+  writes = 0;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  write(piece: PieceIndex, begin: number, bytes: Uint8Array): void {
+    this.writes++;
+    let data = this.#pieces.get(piece);
+    if (data === undefined) this.#pieces.set(piece, data = new Uint8Array(this.#layout.pieceSize(piece)));
+    data.set(bytes, begin);
+    for (let at = begin; at < begin + bytes.length; at += BLOCK_BYTES) this.#written.add(`${piece}/${at}`);
+  }
+
+  read(piece: PieceIndex, begin: number, into: Uint8Array): void {
+    const data = this.#pieces.get(piece);
+    for (let at = begin - begin % BLOCK_BYTES; at < begin + into.length; at += BLOCK_BYTES) {
+      if (!this.#written.has(`${piece}/${at}`)) {
+        throw new VerificationFailed(`Cannot read piece ${piece} at ${at}`);
+      }
+    }
+    into.set(data!.subarray(begin, begin + into.length));
+  }
+
+  /** A whole piece. */
+  piece(piece: PieceIndex): Uint8Array {
+    const bytes = new Uint8Array(this.#layout.pieceSize(piece));
+    this.read(piece, 0, bytes);
+    return bytes;
+  }
+
+  facts(): never {
+    throw new Error("memory has no files");
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {}
+}
