@@ -1,8 +1,9 @@
-// Fetches missing piece layers from peers (BEP 52): which peer is asked for which span, at most two at a time each,
-// again from somebody else after a refusal or when the time is up. What is proven is kept by PieceLayers.
+// Fetches missing piece layers from peers (BEP 52): which peer is asked for which span, at most two at a time each.
+// A span that lets us wait is asked of more peers, twice as many with each second, so that the silent ones among many
+// cost seconds and not a timeout each. What is proven is kept by PieceLayers.
 
 import { WireFault } from "../errors.ts";
-import { HASH_TIMEOUT_MS, MAX_HASH_REQUESTS_SENT, REJECT_PAUSE_MS } from "./limits.ts";
+import { HASH_PATIENCE_MS, HASH_TIMEOUT_MS, MAX_HASH_REQUESTS_SENT, REJECT_PAUSE_MS } from "./limits.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import type { HashSpan } from "./wire.ts";
 
@@ -12,10 +13,17 @@ export interface HashPeer {
   request(span: HashSpan): void;
 }
 
+/** A span that was asked for and is not known yet. */
+interface Asked {
+  readonly firstMs: number;
+  /** When each peer that still owes it was asked. */
+  readonly askers: Map<number, number>;
+}
+
 export class HashFetch {
   readonly #layers: PieceLayers;
   readonly #peers = new Map<number, { peer: HashPeer; waiting: number; notBeforeMs: number }>();
-  readonly #underWay = new Map<HashSpan, { peer: number; sinceMs: number }>();
+  readonly #asked = new Map<HashSpan, Asked>();
 
   constructor(layers: PieceLayers) {
     this.#layers = layers;
@@ -29,21 +37,23 @@ export class HashFetch {
 
   removePeer(number: number): void {
     this.#peers.delete(number);
-    for (const [span, { peer }] of this.#underWay) if (peer === number) this.#underWay.delete(span);
+    for (const { askers } of this.#asked.values()) askers.delete(number);
   }
 
   /** Takes back what was not answered in time, and asks for what is missing. */
   tick(nowMs: number): void {
     if (this.#layers.isComplete) return;
-    for (const [span, { peer, sinceMs }] of this.#underWay) {
-      if (nowMs - sinceMs > HASH_TIMEOUT_MS) this.#giveUp(span, peer, nowMs);
+    for (const asked of this.#asked.values()) {
+      for (const [number, sinceMs] of asked.askers) {
+        if (nowMs - sinceMs > HASH_TIMEOUT_MS) this.#giveUp(asked, number, nowMs);
+      }
     }
     for (const [number, known] of this.#peers) {
       if (known.notBeforeMs > nowMs) continue;
       const room = MAX_HASH_REQUESTS_SENT - known.waiting;
-      for (const span of this.#layers.nextRequests(room, (request) => this.#underWay.has(request))) {
+      for (const span of this.#layers.nextRequests(room, (span) => !this.#mayAsk(span, number, nowMs))) {
         known.waiting++;
-        this.#underWay.set(span, { peer: number, sinceMs: nowMs });
+        this.#askersOf(span, nowMs).set(number, nowMs);
         known.peer.request(span);
       }
     }
@@ -56,9 +66,14 @@ export class HashFetch {
    * @throws {WireFault} When it is the answer to our request and proves nothing.
    */
   onHashes(number: number, span: HashSpan, hashes: Uint8Array, nowMs: number): boolean {
-    const request = this.#take(number, span);
-    if (request === undefined) return false;
+    const request = this.#layers.requestOf(span);
+    const asked = request && this.#asked.get(request);
+    if (request === undefined || asked === undefined || !asked.askers.has(number)) return false;
+    this.#settle(asked, number);
     if (!this.#layers.onHashes(span, hashes)) throw new WireFault("BEP 52", "hashes that prove nothing");
+    // Whoever else was asked may answer too: nobody waits for it.
+    for (const other of asked.askers.keys()) this.#settle(asked, other);
+    this.#asked.delete(request);
     this.tick(nowMs);
     return true;
   }
@@ -66,26 +81,33 @@ export class HashFetch {
   /** The peer refuses: it is left alone for a while. */
   onReject(number: number, span: HashSpan, nowMs: number): void {
     const request = this.#layers.requestOf(span);
-    if (request !== undefined && this.#underWay.get(request)?.peer === number) {
-      this.#giveUp(request, number, nowMs);
-    }
+    const asked = request && this.#asked.get(request);
+    if (asked?.askers.has(number) === true) this.#giveUp(asked, number, nowMs);
     this.tick(nowMs);
   }
 
-  #take(number: number, span: HashSpan): HashSpan | undefined {
-    const request = this.#layers.requestOf(span);
-    if (request === undefined || this.#underWay.get(request)?.peer !== number) return undefined;
-    this.#underWay.delete(request);
-    const known = this.#peers.get(number);
-    if (known !== undefined) known.waiting--;
-    return request;
+  #mayAsk(span: HashSpan, number: number, nowMs: number): boolean {
+    const asked = this.#asked.get(span);
+    if (asked === undefined) return true;
+    const { firstMs, askers } = asked;
+    return !askers.has(number) && askers.size < 2 ** Math.floor((nowMs - firstMs) / HASH_PATIENCE_MS);
   }
 
-  #giveUp(span: HashSpan, number: number, nowMs: number): void {
-    this.#underWay.delete(span);
+  #askersOf(span: HashSpan, nowMs: number): Map<number, number> {
+    const asked = this.#asked.get(span) ?? { firstMs: nowMs, askers: new Map<number, number>() };
+    this.#asked.set(span, asked);
+    return asked.askers;
+  }
+
+  /** The peer owes this span no more. */
+  #settle({ askers }: Asked, number: number): void {
     const known = this.#peers.get(number);
-    if (known === undefined) return;
-    known.waiting--;
-    known.notBeforeMs = nowMs + REJECT_PAUSE_MS;
+    if (askers.delete(number) && known !== undefined) known.waiting--;
+  }
+
+  #giveUp(asked: Asked, number: number, nowMs: number): void {
+    this.#settle(asked, number);
+    const known = this.#peers.get(number);
+    if (known !== undefined) known.notBeforeMs = nowMs + REJECT_PAUSE_MS;
   }
 }

@@ -107,6 +107,8 @@ export const REJECT_REST_MS = 1_000;
 /** Metadata and hashes: asked of somebody else after this. */
 export const METADATA_TIMEOUT_MS = 5_000;
 export const HASH_TIMEOUT_MS = 10_000;
+/** Hashes that have not come after this are asked of one more peer, then of twice as many with each time as long. */
+export const HASH_PATIENCE_MS = 1_000;
 /** A torrent-less connection is worth nothing; a peer that says no is asked again after this. */
 export const REJECT_PAUSE_MS = 60_000;
 /** Blocks that came too late are normal; more than this unasked for is not. */
