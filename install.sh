@@ -1,0 +1,336 @@
+#!/bin/sh
+# Installs nano-snap, or removes it:
+#
+#   curl -fsSL https://github.com/OpenRai/nano-snapshot-swarm/releases/latest/download/install.sh | sh
+#   sh install.sh [VERSION]      this version instead of the newest
+#   sh install.sh --uninstall
+#
+# One file is written: nano-snap, into NANO_SNAP_INSTALL_DIR, else ~/.local/bin, else (as root) /usr/local/bin. It gets
+# its name only after its SHA-256 was compared with the release's SHA256SUMS and after it ran here. Nothing is asked.
+#
+# NANO_SNAP_VERSION       the same as VERSION
+# NANO_SNAP_INSTALL_DIR   the folder to install into
+# NANO_SNAP_BASE_URL      where the files come from instead of GitHub: a folder with the files of one release, or the
+#                         root of a mirror with GitHub's paths. https only, except http from this machine and file:///
+#
+# Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum, 6 path, 8 network.
+#
+# Everything is in functions and main is called last, so that half a script does nothing.
+
+readonly HOME_PAGE=https://github.com/OpenRai/nano-snapshot-swarm
+# The newest GLIBC_ symbol that Deno 2.9.6 asks for.
+readonly MIN_GLIBC=2.27
+
+main() {
+  set -eu
+  umask 022
+  version=${NANO_SNAP_VERSION-}
+  action=put_in
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --uninstall) action=take_out ;;
+      -h | --help) action=usage ;;
+      -*) die 2 "unknown option $1; there are VERSION and --uninstall" ;;
+      *) version=$1 ;;
+    esac
+    shift
+  done
+  "$action"
+}
+
+usage() {
+  cat <<'TEXT'
+Usage: install.sh [VERSION]      install nano-snap, the newest version or this one
+       install.sh --uninstall    remove it
+Variables: NANO_SNAP_VERSION, NANO_SNAP_INSTALL_DIR, NANO_SNAP_BASE_URL
+TEXT
+}
+
+put_in() {
+  choose_version
+  choose_base
+  choose_tools
+  choose_asset
+  choose_folder
+  make_work_folder
+  fetch_sums
+  if is_current; then
+    try_program "$target"
+    say "$target is already current: nano-snap $found."
+  else
+    fetch_program
+    chmod 755 "$work/nano-snap"
+    try_program "$work/nano-snap"
+    mv -f "$work/nano-snap" "$target" || die 6 "cannot put nano-snap into $folder"
+    say "Installed nano-snap $found as $target."
+  fi
+  say_next
+}
+
+take_out() {
+  choose_folder
+  if [ -e "$target" ] || [ -L "$target" ]; then
+    rm -f "$target" || die 6 "cannot remove $target"
+    say "Removed $target. Data directories (nano-data and others) are untouched."
+  else
+    say "Nothing to remove: there is no $target."
+  fi
+}
+
+# What is to be installed, and from where.
+
+choose_version() {
+  version=${version#v}
+  if [ "$version" = latest ]; then version=; fi
+  case $version in
+    *[!0-9A-Za-z.+-]*) die 2 "not a version: $version" ;;
+    [!0-9]*) die 2 "not a version: $version" ;;
+  esac
+}
+
+choose_base() {
+  base=${NANO_SNAP_BASE_URL-}
+  base=${base%/}
+  case $base in
+    '') scheme=https ;;
+    *[[:space:]]* | *@* | *\?* | *\#*) die 2 "not a plain URL in NANO_SNAP_BASE_URL: $base" ;;
+    https://?*) scheme=https ;;
+    http://127.0.0.1[:/]* | http://127.0.0.1 | http://localhost[:/]* | http://localhost) scheme=http ;;
+    file:///?*) scheme='file' ;;
+    *) die 2 "NANO_SNAP_BASE_URL must be https://... (or http://127.0.0.1 or file:///...), not $base" ;;
+  esac
+}
+
+choose_tools() {
+  fetcher=curl
+  if [ "$scheme" != 'file' ] && ! has curl; then
+    fetcher=wget
+    if ! has wget; then die 1 "neither curl nor wget is here: install one of them"; fi
+    # Other wgets (busybox's) do not check certificates.
+    case $scheme/$(wget --version 2>/dev/null) in
+      http/* | *'GNU Wget'*) ;;
+      *) die 1 "this wget cannot be trusted with https: install curl or GNU wget" ;;
+    esac
+  fi
+  if ! has sha256sum && ! has shasum && ! has openssl; then
+    die 1 "no program here computes SHA-256: install sha256sum, shasum or openssl"
+  fi
+}
+
+choose_asset() {
+  case $(uname -s) in
+    Linux) os=linux ;;
+    Darwin) os=darwin ;;
+    MINGW* | MSYS* | CYGWIN* | Windows*)
+      die 1 "on Windows, download nano-snap-windows-x64.exe from $HOME_PAGE/releases" ;;
+    *) no_binary "$(uname -s)" ;;
+  esac
+  case $(uname -m) in
+    x86_64 | amd64) arch=x64 ;;
+    aarch64 | arm64) arch=arm64 ;;
+    *) no_binary "$(uname -s) on $(uname -m)" ;;
+  esac
+  case $os in
+    # A shell under Rosetta says x86_64 on a machine that can do better.
+    darwin) if [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" = 1 ]; then arch=arm64; fi ;;
+    linux) check_libc ;;
+  esac
+  asset=nano-snap-$os-$arch
+}
+
+check_libc() {
+  if [ "$(getconf LONG_BIT 2>/dev/null)" = 32 ]; then no_binary "a 32-bit Linux"; fi
+  libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=$(ldd --version 2>&1) || true
+  case $libc in
+    *musl*)
+      die 1 "this system has musl, the binary needs glibc $MIN_GLIBC or newer: use a container of Debian, Ubuntu or" \
+        "Fedora, or run it from source with your system's Deno: $HOME_PAGE" ;;
+    'glibc '*) glibc=${libc#glibc } ;;
+    # The first line ends with the number: "ldd (Debian GLIBC 2.36-9) 2.36".
+    *) glibc=$(printf '%s\n' "$libc" | sed -n '1s/.* \([0-9][0-9]*\.[0-9][0-9]*\).*$/\1/p') ;;
+  esac
+  # Where nobody says, the program's own first run will.
+  case $glibc in [0-9]*.[0-9]*) ;; *) return 0 ;; esac
+  minor=${glibc#*.}
+  minor=${minor%%[!0-9]*}
+  if [ "${glibc%%.*}" -lt "${MIN_GLIBC%.*}" ] ||
+    { [ "${glibc%%.*}" -eq "${MIN_GLIBC%.*}" ] && [ "$minor" -lt "${MIN_GLIBC#*.}" ]; }; then
+    die 1 "this system has glibc $glibc, the binary needs $MIN_GLIBC or newer: use a newer system or a container of one"
+  fi
+}
+
+no_binary() {
+  die 1 "there is no nano-snap binary for $1; from source it may run: $HOME_PAGE"
+}
+
+# Where it goes.
+
+choose_folder() {
+  folder=${NANO_SNAP_INSTALL_DIR-}
+  if [ -z "$folder" ]; then
+    if [ "$(id -u)" = 0 ]; then
+      folder=/usr/local/bin
+    else
+      if [ -z "${HOME-}" ]; then die 2 "HOME is not set: $OTHER_FOLDER"; fi
+      folder=$HOME/.local/bin
+    fi
+  fi
+  case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
+  folder=${folder%/}
+  target=$folder/nano-snap
+}
+
+# Beside the target, so that the last step is a rename; and whatever is wrong with the folder shows before a download.
+make_work_folder() {
+  mkdir -p "$folder" 2>/dev/null || die 6 "cannot make the folder $folder: $OTHER_FOLDER"
+  if [ -d "$target" ]; then die 6 "cannot install: $target is a folder"; fi
+  work=$(mktemp -d "$folder/.nano-snap.XXXXXX" 2>/dev/null) || die 6 "cannot write to $folder: $OTHER_FOLDER"
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  printf '#!/bin/sh\nexit 0\n' >"$work/probe" || die 6 "cannot write to $folder: $OTHER_FOLDER"
+  chmod 755 "$work/probe"
+  "$work/probe" 2>/dev/null || die 6 "programs cannot run from $folder (mounted noexec?): $OTHER_FOLDER"
+}
+
+readonly OTHER_FOLDER='choose another by NANO_SNAP_INSTALL_DIR=/some/folder'
+
+# What is fetched, and checked.
+
+fetch_sums() {
+  # GitHub's two paths; a base of the user's own may also be just the folder that holds the files.
+  root=${base:-$HOME_PAGE/releases}
+  if [ -n "$version" ]; then release=$root/download/v$version; else release=$root/latest/download; fi
+  if [ -n "$base" ] && fetch "$base/SHA256SUMS" "$work/SHA256SUMS"; then
+    release=$base
+  elif ! fetch "$release/SHA256SUMS" "$work/SHA256SUMS"; then
+    die 8 "cannot fetch $release/SHA256SUMS: $(reason) (is there such a release?)"
+  fi
+  plain_sum=$(sum_of "$asset")
+  packed_sum=$(sum_of "$asset.gz")
+  if [ -z "$plain_sum$packed_sum" ]; then
+    die 4 "SHA256SUMS of $release has no line for $asset: nothing to check it by"
+  fi
+}
+
+is_current() {
+  [ -n "$plain_sum" ] && [ -f "$target" ] && [ -x "$target" ] && [ "$(sha256 "$target")" = "$plain_sum" ]
+}
+
+fetch_program() {
+  if [ -n "$packed_sum" ] && has gzip; then file=$asset.gz sum=$packed_sum; else file=$asset sum=$plain_sum; fi
+  if [ -z "$sum" ]; then die 1 "gzip is missing here, and $release has $asset only as .gz"; fi
+  say "Downloading $release/$file"
+  fetch "$release/$file" "$work/$file" || die 8 "cannot fetch $release/$file: $(reason)"
+  must_be "$work/$file" "$sum" "$file"
+  case $file in
+    *.gz)
+      gzip -dc "$work/$file" >"$work/nano-snap" || die 4 "cannot unpack $file"
+      if [ -n "$plain_sum" ]; then must_be "$work/nano-snap" "$plain_sum" "the program in $file"; fi
+      ;;
+    *) mv "$work/$file" "$work/nano-snap" ;;
+  esac
+}
+
+# The sum that SHA256SUMS gives a file; nothing when it has none.
+sum_of() {
+  while read -r sum name || [ -n "$sum" ]; do
+    name=${name#\*}
+    if [ "${name%"$RETURN"}" != "$1" ]; then continue; fi
+    case $sum in
+      *[!0-9a-f]*) ;;
+      *) if [ ${#sum} -eq 64 ]; then printf '%s' "$sum" && return; fi ;;
+    esac
+  done <"$work/SHA256SUMS"
+}
+
+# Files made on Windows end their lines with one.
+RETURN=$(printf '\r')
+readonly RETURN
+
+must_be() {
+  is=$(sha256 "$1")
+  if [ "$is" != "$2" ]; then
+    die 4 "$3 has the SHA-256 $is, SHA256SUMS says $2: nothing was installed"
+  fi
+}
+
+sha256() {
+  if has sha256sum; then
+    line=$(sha256sum <"$1")
+  elif has shasum; then
+    line=$(shasum -a 256 <"$1")
+  else
+    line=$(openssl dgst -sha256 -r <"$1")
+  fi
+  printf '%s' "${line%% *}"
+}
+
+# Runs it once: a wrong processor, a missing library or the wrong version shows now.
+try_program() {
+  facts=$("$1" version 2>&1 </dev/null) || die 1 "the program does not run here: $facts"
+  case $facts in 'nano-snap '*) ;; *) die 1 "the program says what nano-snap would not: $facts" ;; esac
+  found=${facts#nano-snap }
+  found=${found%% *}
+  if [ -n "$version" ] && [ "$found" != "$version" ]; then
+    die 1 "$release has version $found, not $version"
+  fi
+}
+
+# fetch URL FILE: what went wrong is in $work/why.
+fetch() {
+  case $scheme/$fetcher in
+    file/*) cp "${1#file://}" "$2" 2>"$work/why" ;;
+    */curl)
+      curl --proto "=$scheme" --tlsv1.2 --fail --silent --show-error --location --retry 2 \
+        --connect-timeout 20 --speed-limit 1 --speed-time 60 --output "$2" "$1" 2>"$work/why"
+      ;;
+    http/wget) wget -q -T 60 -O "$2" "$1" 2>"$work/why" ;;
+    https/wget)
+      wget --secure-protocol=TLSv1_2 --tries=3 --waitretry=2 --timeout=60 --server-response -O "$2" "$1" \
+        2>"$work/why" || return
+      # wget has no word for "https only" where a server sends us elsewhere.
+      if grep -qi '^ *location: *http:' "$work/why"; then
+        echo "redirected from https to http" >>"$work/why"
+        return 1
+      fi
+      ;;
+  esac
+}
+
+reason() {
+  text=$(grep . "$work/why" 2>/dev/null | tail -n 1) || true
+  printf '%s' "${text:-no reason given}"
+}
+
+# What is said.
+
+say_next() {
+  case :${PATH-}: in
+    *":$folder:"*)
+      first=$(command -v nano-snap) || true
+      if [ "$first" != "$target" ]; then say "Note: 'nano-snap' means ${first:-something else} here, earlier in PATH."; fi
+      ;;
+    *) say "$folder is not in PATH. Add this line to your shell's profile:" "  export PATH=\"$folder:\$PATH\"" ;;
+  esac
+  say "Next: nano-snap get --extract"
+}
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+say() {
+  printf '%s\n' "$@"
+}
+
+# die CODE WORDS...: works in a subshell too, where its caller's `set -e` ends the rest.
+die() {
+  code=$1
+  shift
+  printf 'install.sh: %s\n' "$*" >&2
+  exit "$code"
+}
+
+main "$@"
