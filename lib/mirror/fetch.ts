@@ -16,6 +16,7 @@ import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { Content } from "./content.ts";
 import type { DataPaths } from "./data_dir.ts";
+import { Hunt } from "./hunt.ts";
 import type { Line } from "./line.ts";
 import type { Machine } from "./machine.ts";
 import { hashesOfTarget, type Target } from "./target.ts";
@@ -210,18 +211,15 @@ class Fetch implements SwarmListener {
     }
   }
 
-  /** Announces ourselves and learns of others, often while nobody is known, seldom later. */
+  /** Announces ourselves and learns of others, again and again. */
   async #huntFor(infoHash: Uint8Array, source: PeerSource): Promise<void> {
     const { line } = this.#options;
     const { signal } = this.#stop;
-    for (
-      let pauseMs = FIRST_HUNT_PAUSE_MS;
-      !signal.aborted;
-      pauseMs = Math.min(2 * pauseMs, LONG_HUNT_PAUSE_MS)
-    ) {
-      const onPeer = (peer: Endpoint) => line.session.learn(this.#swarm, peer, source);
+    const onPeer = (peer: Endpoint) => line.session.learn(this.#swarm, peer, source);
+    for (const hunt = new Hunt(); !signal.aborted; await this.#clock.sleep(TICK_MS, signal)) {
+      if (!hunt.isDue(this.#clock.nowMs(), this.#swarm.connections, line.maxPeers)) continue;
       await line.dht!.announce(infoHash, line.port, { signal, onPeer });
-      await this.#clock.sleep(this.#swarm.connections === 0 ? pauseMs : ANNOUNCE_MS, signal);
+      hunt.onLook(this.#clock.nowMs(), this.#swarm.connections);
     }
   }
 
@@ -334,8 +332,4 @@ function newPeerId({ random }: Machine): Uint8Array {
 }
 
 const TICK_MS = 1000;
-const FIRST_HUNT_PAUSE_MS = 1000;
-const LONG_HUNT_PAUSE_MS = 60_000;
-/** libtorrent's interval; nodes forget an announcement after 45 minutes. */
-const ANNOUNCE_MS = 900_000;
 const COMPLAINT_MS = 60_000;

@@ -38,16 +38,20 @@ export class Line implements AsyncDisposable {
   readonly session: Session;
   readonly dht: DhtNode | undefined;
   readonly port: number;
+  readonly maxPeers: number;
   /** Shared by all torrents; undefined for no limit. */
   readonly upLimit: TokenBucket | undefined;
   readonly #saveNodes: () => void;
 
   private constructor(
-    parts: Pick<Line, "session" | "dht" | "port" | "upLimit"> & { readonly saveNodes: () => void },
+    parts: Pick<Line, "session" | "dht" | "port" | "maxPeers" | "upLimit"> & {
+      readonly saveNodes: () => void;
+    },
   ) {
     this.session = parts.session;
     this.dht = parts.dht;
     this.port = parts.port;
+    this.maxPeers = parts.maxPeers;
     this.upLimit = parts.upLimit;
     this.#saveNodes = parts.saveNodes;
   }
@@ -91,7 +95,7 @@ export class Line implements AsyncDisposable {
       if (dht === undefined || dht.nodeCount === 0) return;
       writeDhtCache(files, paths.dht, dht.id, dht.nodes());
     };
-    return new Line({ session, dht, port, upLimit, saveNodes });
+    return new Line({ session, dht, port, maxPeers: options.maxPeers, upLimit, saveNodes });
   }
 
   /** Closes every connection; the nodes that we met are kept for the next start. */
