@@ -92,6 +92,12 @@ export const MAX_HASH_REQUESTS_SENT = 2;
 /** ut_metadata pieces waiting at one peer. */
 export const MAX_METADATA_REQUESTS_SENT = 4;
 
+/** All copies of the metadata that are being fetched: two of the longest there may be. */
+export const MAX_METADATA_HELD_BYTES = 2 * MAX_METADATA_BYTES;
+
+/** ut_metadata pieces from one peer that nobody asked for: 1 MiB, more than can be late. */
+export const MAX_UNASKED_METADATA = 64;
+
 /** Milliseconds. Handshake: libtorrent's own. Idle: libtorrent closes after 120 s of silence, and sends each 60 s. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const DIAL_TIMEOUT_MS = 10_000;
@@ -106,6 +112,8 @@ export const MAX_SNUBS = 2;
 export const REJECT_REST_MS = 1_000;
 /** Metadata and hashes: asked of somebody else after this. */
 export const METADATA_TIMEOUT_MS = 5_000;
+/** A copy of the metadata that has not grown for this long no longer holds up the next peer's. */
+export const METADATA_PATIENCE_MS = 1_000;
 export const HASH_TIMEOUT_MS = 10_000;
 /** Hashes that have not come after this are asked of one more peer, then of twice as many with each time as long. */
 export const HASH_PATIENCE_MS = 1_000;

@@ -1,7 +1,8 @@
 // Fetches the info dictionary from peers (BEP 9). It is small, so each of a few peers is asked for all of it at the
 // same time: the first whole copy whose hash fits wins, and a wrong copy has exactly one sender.
 //
-// Nothing is allocated by a size that a peer only claims: a copy grows as its 16 KiB pieces come, in any order.
+// A copy that does not grow holds no place: others are begun beside it. Nothing is allocated by a size that a peer only
+// claims: a copy grows as its 16 KiB pieces come, in any order, and all copies together are bounded.
 
 import { concatBytes, equalBytes } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
@@ -9,12 +10,15 @@ import { sha1, sha256 } from "../hash.ts";
 import { METADATA_PIECE_BYTES, type MetadataMessage } from "./extension.ts";
 import {
   MAX_METADATA_BYTES,
+  MAX_METADATA_HELD_BYTES,
   MAX_METADATA_REQUESTS_SENT,
+  MAX_UNASKED_METADATA,
+  METADATA_PATIENCE_MS,
   METADATA_TIMEOUT_MS,
   REJECT_PAUSE_MS,
 } from "./limits.ts";
 
-/** Copies that are fetched at the same time. */
+/** Copies that grow at the same time. */
 const MAX_COPIES = 3;
 
 /** A copy has this much time, and as much again as what has come of it takes at 20 KB/s: a trickle must not hold a place. */
@@ -57,9 +61,17 @@ interface Copy {
   heardMs: number;
 }
 
+interface Known {
+  readonly peer: MetadataPeer;
+  readonly size: number | undefined;
+  notBeforeMs: number;
+  /** Pieces that it sent though nobody waited for them. */
+  unasked: number;
+}
+
 export class MetadataFetch {
   readonly #wanted: WantedInfo;
-  readonly #peers = new Map<number, { peer: MetadataPeer; size: number | undefined; notBeforeMs: number }>();
+  readonly #peers = new Map<number, Known>();
   readonly #copies = new Map<number, Copy>();
 
   constructor(wanted: WantedInfo) {
@@ -69,7 +81,7 @@ export class MetadataFetch {
   /** A peer says that it has metadata. @param size As its handshake says, undefined when it doesn't. */
   addPeer(peer: MetadataPeer, size: number | undefined, nowMs: number): void {
     if (this.#peers.has(peer.number)) return;
-    this.#peers.set(peer.number, { peer, size, notBeforeMs: nowMs });
+    this.#peers.set(peer.number, { peer, size, notBeforeMs: nowMs, unasked: 0 });
     this.tick(nowMs);
   }
 
@@ -86,7 +98,7 @@ export class MetadataFetch {
       if (isStuck) this.#pause(number, nowMs);
     }
     for (const [number, { peer, size, notBeforeMs }] of this.#peers) {
-      if (this.#copies.size >= MAX_COPIES) break;
+      if (this.#growing(nowMs) >= MAX_COPIES) break;
       if (this.#copies.has(number) || notBeforeMs > nowMs) continue;
       const pieces = new Map<number, Uint8Array>();
       const copy = { peer, size, pieces, nextPiece: 0, waiting: 0, startedMs: nowMs, heardMs: nowMs };
@@ -103,9 +115,9 @@ export class MetadataFetch {
    */
   receive(number: number, message: MetadataMessage, nowMs: number): Uint8Array | undefined {
     const copy = this.#copies.get(number);
-    if (copy === undefined) return undefined;
-    if (message.kind === "reject") this.#pause(number, nowMs);
+    if (copy !== undefined && message.kind === "reject") this.#pause(number, nowMs);
     if (message.kind !== "data") return undefined;
+    if (copy === undefined || copy.pieces.has(message.piece)) return this.#countUnasked(number);
     copy.heardMs = nowMs;
     copy.size ??= message.totalSize;
     const { size } = copy;
@@ -116,12 +128,12 @@ export class MetadataFetch {
     if (message.data.length !== expected) {
       throw new WireFault("BEP 9", `${message.data.length} bytes in a piece`);
     }
-    if (copy.pieces.has(message.piece)) return undefined;
     copy.pieces.set(message.piece, message.data.slice());
     copy.waiting = Math.max(0, copy.waiting - 1);
     const count = pieceCount(size);
     if (copy.pieces.size < count) {
       this.#ask(copy);
+      this.#boundHeld(nowMs);
       return undefined;
     }
     const bytes = concatBytes(...Array.from({ length: count }, (_, piece) => copy.pieces.get(piece)!));
@@ -140,6 +152,32 @@ export class MetadataFetch {
       copy.peer.request(copy.nextPiece++);
       copy.waiting++;
     }
+  }
+
+  /** Copies that came on lately. */
+  #growing(nowMs: number): number {
+    let growing = 0;
+    for (const { heardMs } of this.#copies.values()) if (nowMs - heardMs < METADATA_PATIENCE_MS) growing++;
+    return growing;
+  }
+
+  /** The longest goes first: the true one is seldom that. */
+  #boundHeld(nowMs: number): void {
+    let pieces = 0;
+    let longest: Copy | undefined;
+    for (const copy of this.#copies.values()) {
+      pieces += copy.pieces.size;
+      if (copy.pieces.size > (longest?.pieces.size ?? 0)) longest = copy;
+    }
+    if (longest === undefined || pieces * METADATA_PIECE_BYTES <= MAX_METADATA_HELD_BYTES) return;
+    this.#pause(longest.peer.number, nowMs);
+  }
+
+  /** Answers may come late, but not for ever. */
+  #countUnasked(number: number): undefined {
+    const known = this.#peers.get(number);
+    if (known === undefined || ++known.unasked <= MAX_UNASKED_METADATA) return;
+    throw new WireFault("BEP 9", "sends metadata that nobody asked for");
   }
 
   #pause(number: number, nowMs: number): void {

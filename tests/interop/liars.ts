@@ -98,6 +98,7 @@ export const LIES = {
       const message = extended(id, metadataMessage(0, metadata.length, slicePiece(metadata, 0)));
       for (;;) await victim.send(message);
     },
+    fault: /127\.0\.1\.9:\d+ BEP 9: sends metadata that nobody asked for/,
   },
   "sends garbage after the handshake": {
     host: 10,

@@ -135,15 +135,60 @@ Deno.test("MetadataFetch leaves a peer that refuses alone for a minute, and give
   assert.equal(peers[0]!.asked.length, 8, "and again a minute later");
 });
 
-Deno.test("MetadataFetch gives a silent peer's place to another after five seconds", () => {
+Deno.test("MetadataFetch gives a silent peer's place to another after a second", () => {
   const fetch = new MetadataFetch(WANTED);
   for (const number of [1, 2, 3]) fetch.addPeer(new Peer(number), INFO.length, 0);
   const honest = new Peer(4);
   fetch.addPeer(honest, INFO.length, 0);
-  fetch.tick(5000);
+  fetch.tick(999);
   assert.deepEqual(honest.asked, []);
-  fetch.tick(5001);
+  fetch.tick(1000);
   assert.equal(honest.asked.length, 4);
+});
+
+Deno.test("MetadataFetch does not ask ever more peers while those that it asks send", () => {
+  const fetch = new MetadataFetch(WANTED);
+  const slow = [1, 2, 3].map((number) => new Peer(number));
+  for (const peer of slow) fetch.addPeer(peer, INFO.length, 0);
+  const other = new Peer(4);
+  fetch.addPeer(other, INFO.length, 0);
+  for (let piece = 0; piece < 6; piece++) {
+    for (const { number } of slow) fetch.receive(number, data(piece), 900 * (piece + 1));
+    fetch.tick(900 * (piece + 1));
+  }
+  assert.deepEqual(other.asked, []);
+});
+
+Deno.test("MetadataFetch faults a peer that sends the same piece without end, or goes on unasked", () => {
+  const fetch = new MetadataFetch(WANTED);
+  fetch.addPeer(new Peer(1), INFO.length, 0);
+  fetch.receive(1, data(0), 10);
+  const send = () => fetch.receive(1, data(0), 10);
+  for (let i = 0; i < 64; i++) assert.equal(send(), undefined);
+  assert.throws(send, WireFault);
+  fetch.addPeer(new Peer(2), INFO.length, 0);
+  fetch.receive(2, { kind: "reject", piece: 0 }, 10);
+  for (let i = 0; i < 64; i++) assert.equal(fetch.receive(2, data(1), 10), undefined);
+  assert.throws(() => fetch.receive(2, data(1), 10), WireFault);
+});
+
+Deno.test("MetadataFetch holds no more than two of the longest, and an honest copy survives it", () => {
+  const fetch = new MetadataFetch(WANTED);
+  const filler = new Uint8Array(PIECE);
+  const send = (number: number, piece: number) =>
+    fetch.receive(number, { kind: "data", piece, totalSize: MAX_METADATA_BYTES, data: filler }, 10);
+  const honest = new Peer(1);
+  fetch.addPeer(honest, INFO.length, 0);
+  fetch.receive(1, data(honest.asked.shift()!), 10);
+  const greedy = [2, 3, 4].map((number) => new Peer(number));
+  for (const peer of greedy) fetch.addPeer(peer, MAX_METADATA_BYTES, 0);
+  fetch.tick(2000);
+  const all = MAX_METADATA_BYTES / PIECE;
+  for (let piece = 0; piece < all - 1; piece++) {
+    for (const peer of greedy) if (peer.asked.length > piece) send(peer.number, piece);
+  }
+  assert.deepEqual(greedy.map(({ asked }) => asked.length === all).sort(), [false, true, true]);
+  assert.deepEqual(answerAll(fetch, honest, INFO, 20), INFO);
 });
 
 Deno.test("MetadataFetch takes a trickle's place away, however large the metadata it claims", () => {
