@@ -47,14 +47,21 @@ Deno.exit(exitCode);
 
 /** Loaded when a command needs the machine. The specifiers are literals, so that `deno compile` finds them. */
 async function realMachine(): Promise<Machine> {
-  const [{ systemFiles }, { systemNet }, { systemHttp }, { systemRandom }, { WorkerExtractor }] =
-    await Promise.all([
-      import("./lib/io/files.ts"),
-      import("./lib/io/net.ts"),
-      import("./lib/io/http.ts"),
-      import("./lib/io/random.ts"),
-      import("./lib/io/extract_client.ts"),
-    ]);
+  const [
+    { systemFiles },
+    { systemNet },
+    { systemHttp },
+    { systemRandom },
+    { WorkerExtractor },
+    { WorkerChecker },
+  ] = await Promise.all([
+    import("./lib/io/files.ts"),
+    import("./lib/io/net.ts"),
+    import("./lib/io/http.ts"),
+    import("./lib/io/random.ts"),
+    import("./lib/io/extract_client.ts"),
+    import("./lib/io/check_client.ts"),
+  ]);
   return {
     clock: systemClock,
     random: systemRandom,
@@ -62,6 +69,7 @@ async function realMachine(): Promise<Machine> {
     net: systemNet,
     http: systemHttp,
     extractor: new WorkerExtractor(),
+    checker: new WorkerChecker(navigator.hardwareConcurrency),
     pid: Deno.pid,
     client: `nano-snap ${VERSION}`,
   };

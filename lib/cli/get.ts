@@ -27,7 +27,7 @@ export function addGet(program: Command, context: CliContext): void {
     )
     .option("--extract", "unpack data.ldb into the data directory; the archive then goes")
     .option("--keep-archive", "keep the archive after a good extraction")
-    .option("--force", "fetch and verify again even if the newest snapshot is there")
+    .option("--force", "trust no record of earlier runs: check all that is here, fetch what is missing")
     .option("--magnet <link>", "this torrent instead of the authority's newest")
     .option("--torrent <file>", "this .torrent file instead of the authority's newest")
     .option("--info-hash <hex>", "the torrent of this info-hash instead of the authority's newest")

@@ -1,40 +1,21 @@
 // The place where a torrent's content grows: `incoming/<hash>/`, with a journal of what is whole. Opening it finds
-// out what is there already; closing it leaves everything so that the next run goes on.
+// out what is on this disk already, there and elsewhere; closing it leaves everything so that the next run goes on.
 
 import { dirname, join } from "node:path";
-import { toHex } from "../bytes.ts";
-import { chanceFrom } from "../chance.ts";
-import { NotEnoughSpace } from "../errors.ts";
-import type { Report } from "../events.ts";
+import { NotEnoughSpace, SnapError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
-import { checkPieces } from "../torrent/check.ts";
 import { Download } from "../torrent/download.ts";
-import type { Layout, PieceIndex } from "../torrent/layout.ts";
+import type { PieceIndex } from "../torrent/layout.ts";
 import { encodeTorrent, type Info } from "../torrent/metainfo.ts";
-import type { PieceLayers } from "../torrent/piece_layers.ts";
 import type { PieceSet } from "../torrent/piece_set.ts";
 import { ResumeJournal } from "../torrent/resume.ts";
 import { FileStorage, type Storage } from "../torrent/storage.ts";
+import { examinePlace, findPlace, journalOf, moveIn, type Place, shareOf } from "./adopt.ts";
+import { type ContentOptions, filePathsIn, nameOf, note } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
-
-/** The name under which a torrent's things lie: v2 in hex, v1 where it has no other. */
-export function nameOf(info: Info): string {
-  return toHex(info.infoHashV2 ?? info.infoHashV1!);
-}
-
-export interface ContentOptions {
-  readonly machine: Machine;
-  readonly paths: DataPaths;
-  readonly info: Info;
-  readonly layout: Layout;
-  /** undefined for a v1 torrent. */
-  readonly layers: PieceLayers | undefined;
-  /** Resolves when the layers are whole: awaited only where something on disk must be checked. */
-  readonly layersReady: Promise<void>;
-  readonly signal: AbortSignal;
-  readonly report: Report;
-}
+import { copyPieces, findOldCopies, pieceIndices, sharedPieces } from "./reuse.ts";
+import { checkSuspects } from "./suspects.ts";
 
 export class Content {
   readonly download: Download;
@@ -46,48 +27,52 @@ export class Content {
   #torrentSaved = false;
   #checkpointError: unknown;
 
-  private constructor(options: ContentOptions, download: Download, journal: ResumeJournal, path: string) {
+  private constructor(options: ContentOptions, download: Download, journal: ResumeJournal) {
+    const { paths, info } = options;
     this.#options = options;
     this.download = download;
-    this.path = path;
+    this.path = join(paths.incoming(nameOf(info)), info.name);
     this.#journal = journal;
     this.#storage = download.storage;
   }
 
   /**
-   * Opens or makes the place, checks the space, and checks the pieces that the journal cannot vouch for.
+   * Opens or makes the place, checks the pieces that no record can vouch for, and takes what is elsewhere on this disk.
    *
    * @throws {NotEnoughSpace} Before the first byte is written, with the numbers.
+   * @throws {PathUnusable} @throws The signal's reason when it aborts.
    */
   static async open(options: ContentOptions): Promise<Content> {
-    const { machine, paths, info, layout, layers, report } = options;
+    const { machine, paths, info, layout, layers, force } = options;
     const { files } = machine;
     const name = nameOf(info);
     const folder = paths.incoming(name);
-    const path = join(folder, info.name);
-    const filePaths = info.isSingleFile ? [path] : info.files.map((file) => join(path, ...file.path));
+    const filePaths = filePathsIn(folder, info);
+    const place = findPlace(options);
+    const mayMove = place !== undefined && place.mayMove && files.stat(join(folder, info.name)) === undefined;
+    checkSpace(options, filePaths, mayMove ? place.allocated : 0);
     files.makeDir(folder);
-    checkSpace(options, folder, filePaths);
-    files.makeDir(dirname(paths.resume(name)));
+    const inPlace = place && await examinePlace(options, place);
+    const isMoved = mayMove && inPlace!.count > 0 && await moveIn(options, place, inPlace!);
+    if (mayMove && !isMoved) checkSpace(options, filePaths, 0);
     const storage = FileStorage.open({ files, layout, paths: filePaths });
     let journal: ResumeJournal | undefined;
     try {
-      const resumed = ResumeJournal.open({
-        files,
-        path: paths.resume(name),
-        torrent: info.infoHashV2 ?? info.infoHashV1!,
-        layout,
-        data: storage.facts(),
+      // What was just moved was checked even now.
+      const distrust = force && !isMoved;
+      const found = ResumeJournal.open({
+        ...journalOf(options, paths.resume(name), storage.facts()),
+        distrust,
       });
-      journal = resumed.journal;
-      if (resumed.warning !== undefined) {
-        report({ kind: "note", level: "warning", logger: "mirror.session", text: resumed.warning });
-      }
-      const here = resumed.trusted;
-      await checkSuspects(options, storage, journal, resumed.suspect, here);
-      const random = chanceFrom(machine.random.bytes(16));
+      journal = found.journal;
+      if (found.warning !== undefined) note(options, "warning", found.warning);
+      const { suspect, trusted: here } = found;
+      if (here.count > 0 && !isMoved) note(options, "info", `Resumed: ${shareOf(options, here)} are here`);
+      await checkSuspects(options, { what: `what is in ${folder}`, filePaths, suspect, here, journal });
+      await takeFromElsewhere(options, { here, journal, filePaths, place, inPlace });
+      const random = () => machine.random.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0);
       const download = new Download({ info, layout, layers, storage, here, random });
-      return new Content(options, download, journal, path);
+      return new Content(options, download, journal);
     } catch (error) {
       await journal?.close();
       storage.close();
@@ -109,12 +94,30 @@ export class Content {
     this.#saveTorrent();
   }
 
-  /** Everything on stable storage, the journal closed: the next run trusts it all. */
-  async close(): Promise<void> {
+  /**
+   * Everything on stable storage, the journal closed: the next run trusts it all.
+   *
+   * @param isStopped The run ends early, and whoever ended it is not to wait for a slow disk, nor to hear of one that
+   * is full: what could not be closed in time is as after a kill.
+   */
+  async close({ isStopped }: { readonly isStopped: boolean }): Promise<void> {
+    const closing = this.#close();
+    if (!isStopped) return await closing;
+    const { clock } = this.#options.machine;
+    const done = new AbortController();
+    const closed = closing.catch((error) => {
+      if (!(error instanceof SnapError)) throw error;
+      note(this.#options, "warning", `${error.message}; what is whole is kept all the same`);
+    }).finally(() => done.abort());
+    await Promise.race([closed, clock.sleep(CLOSE_PATIENCE_MS, done.signal)]);
+  }
+
+  async #close(): Promise<void> {
     try {
       this.#saveTorrent();
       await this.#journal.closeClean(this.#storage);
     } finally {
+      await this.#journal.close();
       this.#storage.close();
     }
   }
@@ -132,58 +135,61 @@ export class Content {
   }
 }
 
-/** Forgets what was fetched of a torrent, and the journal of it. */
-export function discardIncoming({ files }: Machine, paths: DataPaths, info: Info): void {
-  files.removeAll(paths.incoming(nameOf(info)));
-  files.remove(paths.resume(nameOf(info)));
+/** Copies what is missing out of what lies in the torrent's place and out of older snapshots. */
+async function takeFromElsewhere(
+  options: ContentOptions,
+  own: {
+    readonly here: PieceSet;
+    readonly journal: ResumeJournal;
+    readonly filePaths: readonly string[];
+    readonly place: Place | undefined;
+    readonly inPlace: PieceSet | undefined;
+  },
+): Promise<void> {
+  const { layout } = options;
+  const { here, journal, filePaths, place, inPlace } = own;
+  if (place !== undefined && inPlace !== undefined) {
+    const pieces = pieceIndices(inPlace).filter((piece) => !here.has(piece));
+    const from = { layout, paths: place.filePaths, pieces };
+    await copyPieces(options, { what: place.path, from, to: { paths: filePaths, pieces }, here, journal });
+  }
+  if (here.isFull) return;
+  const copies = findOldCopies(options, place);
+  if (copies.length > 0) await options.layersReady;
+  for (const copy of copies) {
+    const shared = sharedPieces(copy, options, here);
+    const from = { layout: copy.layout, paths: copy.filePaths, pieces: shared.from };
+    const to = { paths: filePaths, pieces: shared.to };
+    await copyPieces(options, { what: copy.what, from, to, here, journal });
+  }
 }
 
-/** Forgets the saved torrent: nothing is left that could be seeded by it. */
-export function discardTorrent({ files }: Machine, paths: DataPaths, info: Info): void {
-  files.remove(paths.torrent(nameOf(info)));
-}
-
+/** @param credit Bytes on disk that will be moved in. */
 function checkSpace(
   { machine, info, paths }: ContentOptions,
-  folder: string,
   filePaths: readonly string[],
+  credit: number,
 ): void {
-  let missing = 0;
+  let missing = -credit;
   for (const [i, path] of filePaths.entries()) {
     const allocated = machine.files.stat(path)?.allocated ?? 0;
     missing += Math.max(0, info.files[i]!.length - allocated);
   }
-  const free = machine.files.freeBytes(folder);
+  const free = machine.files.freeBytes(paths.own);
   if (missing <= free) return;
   throw new NotEnoughSpace(
     `Cannot fetch ${info.name}: ${formatBytes(missing)} more are needed in ${paths.root}, ${
       formatBytes(free)
-    } are free`,
+    } are free${otherSnapshots(machine, paths, info)}`,
   );
 }
 
-/** Looks at every piece that the journal suspects, and records each verdict at once: a kill here costs one piece. */
-async function checkSuspects(
-  options: ContentOptions,
-  storage: Storage,
-  journal: ResumeJournal,
-  suspect: PieceSet,
-  here: PieceSet,
-): Promise<void> {
-  if (suspect.count === 0) return;
-  const { info, layout, layers, signal, report, machine } = options;
-  await options.layersReady;
-  const pieces = [...layout.pieces()].filter((piece) => suspect.has(piece));
-  const totalBytes = pieces.reduce((sum, piece) => sum + layout.pieceSize(piece), 0);
-  let doneBytes = 0;
-  for await (const { piece, isGood } of checkPieces({ info, layout, layers, storage, pieces, signal })) {
-    if (isGood) {
-      here.add(piece);
-      journal.addPieces([piece], machine.clock.nowMs());
-    } else {
-      await journal.removePieces([piece]);
-    }
-    doneBytes += layout.pieceSize(piece);
-    report({ kind: "work", label: "Checking", doneBytes, totalBytes });
-  }
+/** Says where room could be made, as long as there is something that is not this torrent's. */
+function otherSnapshots({ files }: Machine, paths: DataPaths, info: Info): string {
+  const folder = dirname(paths.incoming(nameOf(info)));
+  const others = files.list(folder).filter((name) => name !== nameOf(info));
+  return others.length === 0 ? "" : `; parts of other snapshots lie in ${folder} and may be removed`;
 }
+
+/** How long a stop waits for the disk: less than the five seconds that a stop may take. */
+const CLOSE_PATIENCE_MS = 3000;

@@ -32,6 +32,8 @@ export interface FetchOptions {
   readonly trackers: TrackerSettings;
   /** Addresses that the line listens on; empty means all. */
   readonly bind: readonly string[];
+  /** Check again whatever is on disk already. */
+  readonly force: boolean;
   /** Give up after so long without a byte; 0 waits for ever. */
   readonly stallTimeoutMs: number;
   readonly client: string;
@@ -44,7 +46,7 @@ export interface FetchOptions {
 
 export interface Fetched {
   readonly info: Info;
-  /** The file, or the folder of a torrent of several, in `incoming/`. */
+  /** The file, or the folder of a torrent of several: in `incoming/`, or where it is to stay already. */
   readonly path: string;
   /** Bytes of content that came from others in this run. */
   readonly downloadedBytes: number;
@@ -117,17 +119,19 @@ class Fetch implements SwarmListener {
     signal.addEventListener("abort", onAbort);
     line.session.failed.catch((error) => this.#broken.reject(error));
     line.session.add(this.#swarm);
+    let isStopped = true;
     try {
       this.#spawn(this.#tickForEver());
       this.#spawn(this.#learnNamedPeers());
-      return await this.#fetch();
+      const fetched = await this.#fetch();
+      isStopped = false;
+      return fetched;
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#stop.abort();
       line.session.remove(this.#swarm);
       await Promise.all(this.#tasks);
-      await this.#trackers[Symbol.asyncDispose]();
-      await this.#content?.close();
+      await Promise.all([this.#trackers[Symbol.asyncDispose](), this.#content?.close({ isStopped })]);
     }
   }
 
@@ -194,10 +198,24 @@ class Fetch implements SwarmListener {
   }
 
   #openContent(info: Info, layout: Layout, layers: PieceLayers | undefined): Promise<Content> {
-    const { machine, paths, report, signal } = this.#options;
+    const { machine, paths, force, report, signal } = this.#options;
     const layersReady = this.#unlessBroken(this.#layersCame.promise);
     layersReady.catch(() => {});
-    return Content.open({ machine, paths, info, layout, layers, layersReady, report, signal });
+    return Content.open({
+      machine,
+      paths,
+      info,
+      layout,
+      layers,
+      layersReady,
+      force,
+      signal,
+      report: (event) => {
+        // Whoever is checking is not stalled.
+        if (event.kind === "work") this.#lastProgressMs = this.#clock.nowMs();
+        report(event);
+      },
+    });
   }
 
   /** Begins to look for peers under each name that is not being looked for yet. */

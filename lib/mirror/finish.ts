@@ -2,18 +2,19 @@
 // ledger out of it, checked and put in its place by one rename. State files are written last, so that a run which
 // dies here is gone on with, not believed.
 
-import { join } from "node:path";
-import { OperationFailed } from "../errors.ts";
+import { dirname, join } from "node:path";
 import type { Report } from "../events.ts";
 import { toHex } from "../bytes.ts";
+import { findArchive } from "../extract/folder.ts";
 import { placeLedger } from "../extract/place.ts";
 import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
 import type { Candidate } from "../snapshot/discover.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
-import { discardIncoming, discardTorrent, nameOf } from "./content.ts";
+import { filePathsIn, nameOf } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Fetched } from "./fetch.ts";
 import { writeInstalled } from "./installed.ts";
+import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";
 import type { Machine } from "./machine.ts";
 import { writeMirrorState, writeSnapshotMeta } from "./mirror_state.ts";
 import type { GetResult, LedgerSummary } from "./options.ts";
@@ -43,7 +44,7 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   const { info } = fetched;
   const ledger = extract ? await unpack(options) : undefined;
   const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
-  if (archive !== undefined) files.rename(fetched.path, archive);
+  if (archive !== undefined) placeArchive(machine, paths, fetched);
   const path = extract ? paths.ledger : archive!;
   const name = nameOf(info);
   const seq = candidate?.item.seq;
@@ -53,7 +54,11 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   }
   writeState(options, name);
   discardIncoming(machine, paths, info);
-  if (archive === undefined) discardTorrent(machine, paths, info);
+  discardSuperseded(machine, paths, info);
+  if (archive === undefined) {
+    files.removeAll(fetched.path);
+    discardTorrent(machine, paths, info);
+  }
   return {
     path,
     size: extract ? files.stat(path)?.size ?? 0 : info.totalLength,
@@ -68,16 +73,25 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   };
 }
 
+/** Out of `incoming/` by one rename, or by one for each file where the folder is there: what else is in it stays. */
+function placeArchive({ files }: Machine, paths: DataPaths, { info, path }: Fetched): void {
+  const archive = join(paths.root, info.name);
+  if (path === archive) return;
+  if (info.isSingleFile || files.stat(archive) === undefined) return files.rename(path, archive);
+  const sources = filePathsIn(dirname(path), info);
+  for (const [i, target] of filePathsIn(paths.root, info).entries()) {
+    files.makeDir(dirname(target));
+    files.rename(sources[i]!, target);
+  }
+}
+
 /** Unpacks beside the final place, looks into the ledger, and only then renames it. */
 async function unpack({ machine, paths, fetched, report, signal }: FinishOptions): Promise<LedgerFacts> {
-  if (!fetched.info.isSingleFile) {
-    throw new OperationFailed(
-      `Cannot extract ${fetched.info.name}: it is a folder of files, not one archive`,
-    );
-  }
   const { files, extractor } = machine;
+  const { info, path } = fetched;
+  const folder = { name: info.name, path, members: info.files.map((file) => file.path) };
   const extracted = await extractor.extract({
-    archive: fetched.path,
+    archive: info.isSingleFile ? path : findArchive(files, folder),
     into: paths.root,
     signal,
     onProgress: (doneBytes, totalBytes) =>

@@ -4,6 +4,7 @@
 //
 // The torrent is begun with at the first verified answer, while the lookup still looks for a newer one.
 
+import { join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { PathUnusable, SnapError } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
@@ -14,7 +15,8 @@ import type { Info } from "../torrent/metainfo.ts";
 import { DataDir } from "./data_dir.ts";
 import { type Fetched, fetchTorrent } from "./fetch.ts";
 import { finish, isReservedName } from "./finish.ts";
-import { isCurrent, readInstalled } from "./installed.ts";
+import { refuseForeignFolder } from "./folder_place.ts";
+import { type Installed, isCurrent, readInstalled } from "./installed.ts";
 import { Line } from "./line.ts";
 import type { Machine } from "./machine.ts";
 import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
@@ -98,7 +100,7 @@ class Run {
       }
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
-      fetched = await this.#begin(line, target).fetched;
+      fetched = this.#wholeArchive(target) ?? await this.#begin(line, target).fetched;
     } finally {
       await this.#end();
       await line[Symbol.asyncDispose]();
@@ -132,7 +134,8 @@ class Run {
       report,
       onCandidate: (found) => {
         const target = ofPointer(found.pointer);
-        if (this.#alreadyCurrent(target, found) === undefined) this.#begin(line, target);
+        const isHere = this.#alreadyCurrent(target, found) ?? this.#wholeArchive(target);
+        if (isHere === undefined) this.#begin(line, target);
       },
     });
   }
@@ -162,6 +165,7 @@ class Run {
       peers: this.#options.peers,
       trackers: { enabled: this.#options.useTrackers, named: this.#options.trackers },
       bind: this.#options.bind,
+      force: this.#options.force,
       stallTimeoutMs: this.#options.stallTimeoutMs,
       client: this.#machine.client,
       onInfo: (info) => this.#examine(info),
@@ -184,18 +188,15 @@ class Run {
     if (isReservedName(info.name)) {
       throw new PathUnusable(`Cannot fetch ${info.name}: a file of that name has another meaning here`);
     }
+    refuseForeignFolder(this.#machine.files, join(this.#dir.paths.root, info.name), info);
   }
 
   #alreadyCurrent(target: Target, candidate: Candidate | undefined): GetResult | undefined {
-    if (this.#options.force) return undefined;
-    const { files, clock } = this.#machine;
-    const { paths } = this.#dir;
-    const { value: installed } = readInstalled(files, paths.installed);
-    if (installed === undefined || !installed.v2.startsWith(target.name)) return undefined;
-    const isLedger = installed.path === paths.ledger;
+    const { clock } = this.#machine;
+    const installed = this.#installed(target);
+    if (installed === undefined) return undefined;
+    const isLedger = installed.path === this.#dir.paths.ledger;
     if (isLedger !== this.#options.extract) return undefined;
-    const wanted = { v2: installed.v2, path: installed.path };
-    if (!isCurrent(installed, wanted, files.stat(installed.path))) return undefined;
     this.#note("info", `${shortHash(installed.v2)} is already current, no update needed`);
     return {
       path: installed.path,
@@ -209,6 +210,26 @@ class Run {
       downloadedBytes: 0,
       elapsedMs: clock.nowMs() - this.#startedMs,
     };
+  }
+
+  /** The archive of this very snapshot, where an earlier run without `--extract` left it: nothing is to be fetched. */
+  #wholeArchive(target: Target): Fetched | undefined {
+    const installed = this.#installed(target);
+    const { paths } = this.#dir;
+    if (installed === undefined || !this.#options.extract || installed.path === paths.ledger) {
+      return undefined;
+    }
+    const { metainfo } = withSaved({ ...target, name: installed.v2 }, this.#machine.files, paths);
+    return metainfo && { info: metainfo.info, path: installed.path, downloadedBytes: 0 };
+  }
+
+  /** What installed.json says of this snapshot, as long as the file is untouched. */
+  #installed(target: Target): Installed | undefined {
+    if (this.#options.force) return undefined;
+    const { files } = this.#machine;
+    const { value: installed } = readInstalled(files, this.#dir.paths.installed);
+    if (installed === undefined || !installed.v2.startsWith(target.name)) return undefined;
+    return isCurrent(installed, installed, files.stat(installed.path)) ? installed : undefined;
   }
 
   #enter(phase: Phase, error?: unknown): void {

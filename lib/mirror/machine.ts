@@ -1,6 +1,7 @@
 // All of the machine that a mirror uses, in one value: main.ts builds the real one, tests build theirs.
 
 import type { Extractor } from "../extract/extractor.ts";
+import type { PieceChecker } from "../torrent/piece_checker.ts";
 import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
 
 export interface Machine {
@@ -10,6 +11,7 @@ export interface Machine {
   readonly net: Net;
   readonly http: HttpClient;
   readonly extractor: Extractor;
+  readonly checker: PieceChecker;
   /** What we call ourselves to peers: "nano-snap 0.1.0". */
   readonly client: string;
   /** This process's number, for whoever looks for it. */

@@ -62,14 +62,20 @@ export function ofPointer(pointer: Pointer): Target {
 /** The same target with the metadata that an earlier run saved, if it did and if it still fits. */
 export function withSaved(target: Target, files: Files, paths: DataPaths): Target {
   if (target.metainfo !== undefined) return target;
-  const bytes = files.read(paths.torrent(target.name), MAX_TORRENT_BYTES);
-  if (bytes === undefined) return target;
+  const metainfo = readSavedTorrent(files, paths, target.name);
+  return metainfo !== undefined && isWanted(target.wanted, metainfo.info.bytes)
+    ? { ...target, metainfo }
+    : target;
+}
+
+/** What an earlier run saved under that name, whatever it is of. */
+export function readSavedTorrent(files: Files, paths: DataPaths, name: string): Metainfo | undefined {
   try {
-    const metainfo = parseTorrent(bytes);
-    return isWanted(target.wanted, metainfo.info.bytes) ? { ...target, metainfo } : target;
+    const bytes = files.read(paths.torrent(name), MAX_TORRENT_BYTES);
+    return bytes && parseTorrent(bytes);
   } catch {
     // Torn or foreign: it is only a shortcut, and is written anew.
-    return target;
+    return undefined;
   }
 }
 

@@ -91,6 +91,12 @@ export class Layout {
     return Number.isInteger(n) && n >= 0 && n < this.pieceCount ? n as PieceIndex : undefined;
   }
 
+  /** Plain data that makes the same layout, for another thread. */
+  get source(): LayoutSource {
+    const { kind, pieceLength, pieceCount, files } = this;
+    return { kind, pieceLength, pieceCount, files, paddedLength: this.#end };
+  }
+
   /** All pieces, ascending. */
   *pieces(): Generator<PieceIndex> {
     for (let n = 0; n < this.pieceCount; n++) yield n as PieceIndex;

@@ -221,6 +221,15 @@ export class ResumeJournal {
   }
 }
 
+/** The pieces that may be there by what an earlier run wrote down, or by the files' sizes. Nothing is changed. */
+export function peekPieces(options: ResumeOptions): PieceSet {
+  const found = readJournal(options);
+  const { recorded, suspect } = typeof found === "object" ? found : unknownState(options);
+  const pieces = copyOf(suspect);
+  for (const piece of recorded) pieces.add(piece);
+  return pieces;
+}
+
 function copyOf(pieces: PieceSet): PieceSet {
   return PieceSet.parse(pieces.bits, pieces.size);
 }

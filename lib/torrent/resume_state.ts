@@ -17,6 +17,10 @@ export interface ResumeOptions {
   readonly layout: Layout;
   /** The data files as they are, in the layout's order, made if they were missing: `Storage.facts()`. */
   readonly data: readonly FileFacts[];
+  /** Others write to these files too: size and time are part of what makes them the same. */
+  readonly isForeign?: boolean;
+  /** Believe nothing that was written down. */
+  readonly distrust?: boolean;
 }
 
 /** Three sets of one torrent's pieces; `stable` is part of `recorded`, `suspect` apart from it. */
@@ -30,7 +34,7 @@ export interface JournalState {
 export function readJournal(options: ResumeOptions): JournalState | string | undefined {
   const { files, path, torrent, layout } = options;
   const facts = files.stat(path);
-  if (facts === undefined) return undefined;
+  if (facts === undefined || options.distrust === true) return undefined;
   if (facts.kind !== "file" || facts.size > MAX_JOURNAL_BYTES) {
     return `it is a ${facts.kind} of ${facts.size} bytes`;
   }
@@ -105,9 +109,12 @@ export function headerOf(
 }
 
 /** What makes each file with data itself: where it lies. An empty one has nothing to be wrong. */
-function identitiesOf({ layout, data }: ResumeOptions): string[] {
+function identitiesOf({ layout, data, isForeign }: ResumeOptions): string[] {
   invariant(data.length === layout.files.length, "facts for each file");
-  return data.map(({ device, inode }, i) => layout.files[i]!.length === 0 ? "empty" : `${device}:${inode}`);
+  return data.map(({ device, inode, size, mtimeMs }, i) => {
+    if (layout.files[i]!.length === 0) return "empty";
+    return isForeign === true ? `${device}:${inode}:${size}:${mtimeMs}` : `${device}:${inode}`;
+  });
 }
 
 /** What tells that somebody wrote to a file. */

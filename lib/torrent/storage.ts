@@ -11,7 +11,7 @@ export interface Storage {
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void;
   /** Fills `into` from part of a piece. @throws {VerificationFailed} When the file is shorter than that. */
   read(piece: PieceIndex, begin: number, into: Uint8Array): void;
-  /** The files as they are now, in torrent order. */
+  /** The files as they are now, in torrent order; all zeros for one that is not there. */
   facts(): FileFacts[];
   /** Resolves when everything written so far is on stable storage. */
   sync(): Promise<void>;
@@ -21,53 +21,64 @@ export interface Storage {
 /** A torrent's files below a folder, sparse until written. */
 export class FileStorage implements Storage {
   readonly #layout: Layout;
-  readonly #files: readonly OpenFile[];
+  /** undefined where a file to read is not there. */
+  readonly #files: readonly (OpenFile | undefined)[];
+  readonly #paths: readonly string[];
 
-  private constructor(layout: Layout, files: readonly OpenFile[]) {
+  private constructor(layout: Layout, paths: readonly string[], files: readonly (OpenFile | undefined)[]) {
+    this.#paths = paths;
     this.#layout = layout;
     this.#files = files;
   }
 
   /**
-   * Opens the files at the given paths, making those (and their folders) that are missing. Empty files are made too.
+   * Opens the files at the given paths.
    *
    * @param options.paths One per file of the layout, in its order.
-   * @param options.readOnly The files must be there.
+   * @param options.mode "create", the default, makes the files that are missing (and their folders, and empty files)
+   * and cuts off what is too long. "write" wants them to be there. "read" changes nothing: a file that is not there
+   * holds nothing.
    */
   static open(
-    options: { files: Files; layout: Layout; paths: readonly string[]; readOnly?: boolean },
+    options: {
+      files: Files;
+      layout: Layout;
+      paths: readonly string[];
+      mode?: "create" | "write" | "read";
+    },
   ): FileStorage {
-    const { files, layout, paths } = options;
+    const { files, layout, paths, mode = "create" } = options;
     invariant(paths.length === layout.files.length, "a path for each file");
-    const opened: OpenFile[] = [];
+    const opened: (OpenFile | undefined)[] = [];
     try {
       for (const [i, path] of paths.entries()) {
-        if (options.readOnly === true) {
-          opened.push(files.open(path, "read"));
+        if (mode === "read") {
+          opened.push(files.stat(path)?.kind === "file" ? files.open(path, "read") : undefined);
           continue;
         }
-        files.makeDir(path.slice(0, Math.max(path.lastIndexOf("/"), 1)));
-        const file = files.open(path, "create");
+        const slash = path.lastIndexOf("/");
+        if (mode === "create" && slash > 0) files.makeDir(path.slice(0, slash));
+        const file = files.open(path, mode);
         opened.push(file);
         const length = layout.files[i]!.length;
-        if (file.facts().size > length) file.truncate(length);
+        if (mode === "create" && file.facts().size > length) file.truncate(length);
       }
     } catch (error) {
-      for (const file of opened) file.close();
+      for (const file of opened) file?.close();
       throw error;
     }
-    return new FileStorage(layout, opened);
+    return new FileStorage(layout, paths, opened);
   }
 
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void {
     if (this.#layout.single) {
-      this.#files[this.#layout.singleFile]!.writeAt(bytes, this.#layout.offset(piece, begin));
+      this.#fileAt(this.#layout.singleFile).writeAt(bytes, this.#layout.offset(piece, begin));
       return;
     }
     let done = 0;
     for (const span of this.#layout.spans(piece, begin, bytes.length)) {
       const part = bytes.subarray(done, done + span.length);
-      if (span.file !== undefined) this.#files[span.file]!.writeAt(part, span.at);
+      if (span.file !== undefined) this.#fileAt(span.file).writeAt(part, span.at);
       done += span.length;
     }
   }
@@ -87,23 +98,32 @@ export class FileStorage implements Storage {
   }
 
   facts(): FileFacts[] {
-    return this.#files.map((file) => file.facts());
+    return this.#files.map((file) => file?.facts() ?? NOT_THERE);
   }
 
   async sync(): Promise<void> {
-    for (const file of this.#files) await file.sync();
+    for (const file of this.#files) await file?.sync();
   }
 
   close(): void {
-    for (const file of this.#files) file.close();
+    for (const file of this.#files) file?.close();
   }
 
-  #readFrom(file: number, at: number, into: Uint8Array): void {
-    const got = this.#files[file]!.readAt(into, at);
-    if (got !== into.length) {
-      throw new VerificationFailed(
-        `Cannot read ${this.#files[file]!.path}: it ends before byte ${at + into.length}`,
-      );
+  #fileAt(index: number): OpenFile {
+    const file = this.#files[index];
+    invariant(file !== undefined, `${this.#paths[index]} was opened`);
+    return file;
+  }
+
+  #readFrom(index: number, at: number, into: Uint8Array): void {
+    const file = this.#files[index];
+    if (file === undefined) {
+      throw new VerificationFailed(`Cannot read ${this.#paths[index]}: it is not there`);
+    }
+    if (file.readAt(into, at) !== into.length) {
+      throw new VerificationFailed(`Cannot read ${file.path}: it ends before byte ${at + into.length}`);
     }
   }
 }
+
+const NOT_THERE: FileFacts = { kind: "other", size: 0, allocated: 0, mtimeMs: 0, device: 0, inode: 0 };

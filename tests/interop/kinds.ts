@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import type { RunEvent } from "../../lib/events.ts";
 import { systemClock } from "../../lib/io/clock.ts";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
+import { InlineChecker } from "../../lib/torrent/check.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { systemHttp } from "../../lib/io/http.ts";
 import { systemNet } from "../../lib/io/net.ts";
@@ -114,6 +115,7 @@ function machine(): Machine {
     net: systemNet,
     http: systemHttp,
     extractor: new WorkerExtractor(),
+    checker: new InlineChecker(systemFiles),
     pid: Deno.pid,
     client: "nano-snap test",
   };

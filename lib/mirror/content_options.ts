@@ -1,0 +1,41 @@
+// What the parts of opening a torrent's content share: whose content, on what machine, and where it lies.
+
+import { join } from "node:path";
+import { toHex } from "../bytes.ts";
+import type { Report } from "../events.ts";
+import type { Layout } from "../torrent/layout.ts";
+import type { Info } from "../torrent/metainfo.ts";
+import type { PieceLayers } from "../torrent/piece_layers.ts";
+import type { DataPaths } from "./data_dir.ts";
+import type { Machine } from "./machine.ts";
+
+export interface ContentOptions {
+  readonly machine: Machine;
+  readonly paths: DataPaths;
+  readonly info: Info;
+  readonly layout: Layout;
+  /** undefined for a v1 torrent. */
+  readonly layers: PieceLayers | undefined;
+  /** Resolves when the layers are whole: awaited only where something on disk must be checked. */
+  readonly layersReady: Promise<void>;
+  /** Believe no record of an earlier run: all that is on disk is checked again. */
+  readonly force: boolean;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/** The name under which a torrent's things lie: v2 in hex, v1 where it has no other. */
+export function nameOf(info: Info): string {
+  return toHex(info.infoHashV2 ?? info.infoHashV1!);
+}
+
+/** Where each of a torrent's files lies below a folder, in torrent order. */
+export function filePathsIn(folder: string, info: Info): string[] {
+  const path = join(folder, info.name);
+  return info.isSingleFile ? [path] : info.files.map((file) => join(path, ...file.path));
+}
+
+/** Tells the user something about the content. */
+export function note({ report }: ContentOptions, level: "info" | "warning", text: string): void {
+  report({ kind: "note", level, logger: "mirror.session", text });
+}

@@ -1,0 +1,152 @@
+// Takes from other copies on this disk what a torrent shares with them, instead of fetching it: an older snapshot of
+// which a part came before the pointer moved on, or one that was finished. They are only read: each piece is verified
+// while it is copied, and the copies go when the new snapshot is whole.
+
+import { dirname } from "node:path";
+import { toHex } from "../bytes.ts";
+import { formatBytes, shortHash } from "../format.ts";
+import { expectedHash, expectedHashes, type HashedTorrent } from "../torrent/check.ts";
+import { Layout, type PieceIndex } from "../torrent/layout.ts";
+import { PieceLayers } from "../torrent/piece_layers.ts";
+import type { PieceSet } from "../torrent/piece_set.ts";
+import { peekPieces, type ResumeJournal } from "../torrent/resume.ts";
+import { FileStorage } from "../torrent/storage.ts";
+import type { Place } from "./adopt.ts";
+import { type ContentOptions, filePathsIn, nameOf, note } from "./content_options.ts";
+import { workOn } from "./suspects.ts";
+import { readSavedTorrent } from "./target.ts";
+
+/** A copy on this disk: what it is of, where it lies, and the pieces that may be good. */
+export interface OldCopy extends HashedTorrent {
+  readonly filePaths: readonly string[];
+  readonly pieces: Iterable<PieceIndex>;
+  /** For people. */
+  readonly what: string;
+}
+
+/** Snapshots of which a part was fetched, and a finished one in the torrent's place, as far as their hashes are known. */
+export function findOldCopies(options: ContentOptions, place: Place | undefined): OldCopy[] {
+  const { machine: { files }, paths, info } = options;
+  const own = nameOf(info);
+  const copies: OldCopy[] = [];
+  const add = (name: string, folder: string, whole: boolean) => {
+    const torrent = savedTorrent(options, name);
+    if (torrent === undefined) return;
+    const filePaths = filePathsIn(folder, torrent.info);
+    const pieces = whole ? torrent.layout.pieces() : pieceIndices(peek(options, torrent, name, filePaths));
+    copies.push({ ...torrent, filePaths, pieces, what: shortHash(name) });
+  };
+  if (place?.otherSnapshot !== undefined) add(place.otherSnapshot, paths.root, true);
+  for (const name of files.list(dirname(paths.incoming(own)))) {
+    if (name !== own) add(name, paths.incoming(name), false);
+  }
+  return copies;
+}
+
+/** The pieces of a copy that are also the torrent's and missing there: what each is in the one and in the other. */
+export function sharedPieces(
+  copy: HashedTorrent & { readonly pieces: Iterable<PieceIndex> },
+  torrent: HashedTorrent,
+  here: PieceSet,
+): { readonly from: PieceIndex[]; readonly to: PieceIndex[] } {
+  const shared = { from: [] as PieceIndex[], to: [] as PieceIndex[] };
+  const isComparable = (copy.layers === undefined) === (torrent.layers === undefined) &&
+    copy.layout.pieceLength === torrent.layout.pieceLength;
+  if (!isComparable) return shared;
+  const keyOf = (of: HashedTorrent, piece: PieceIndex) =>
+    `${toHex(expectedHash(of, piece))}${of.layout.pieceSize(piece)}`;
+  const offered = new Map<string, PieceIndex>();
+  for (const piece of copy.pieces) {
+    if (offered.size >= MAX_OFFERED) break;
+    offered.set(keyOf(copy, piece), piece);
+  }
+  if (offered.size === 0) return shared;
+  for (const piece of torrent.layout.pieces()) {
+    if (here.has(piece)) continue;
+    const from = offered.get(keyOf(torrent, piece));
+    if (from === undefined) continue;
+    shared.from.push(from);
+    shared.to.push(piece);
+  }
+  return shared;
+}
+
+/**
+ * Copies pieces into the torrent's own files, and records each that was good.
+ *
+ * @throws {NotEnoughSpace} @throws The signal's reason when it aborts; what was copied until then is kept.
+ */
+export async function copyPieces(
+  options: ContentOptions,
+  copy: {
+    readonly what: string;
+    readonly from: {
+      readonly layout: Layout;
+      readonly paths: readonly string[];
+      readonly pieces: PieceIndex[];
+    };
+    readonly to: { readonly paths: readonly string[]; readonly pieces: PieceIndex[] };
+    readonly here: PieceSet;
+    readonly journal: ResumeJournal;
+  },
+): Promise<void> {
+  const { what, from, to, here, journal } = copy;
+  if (to.pieces.length === 0) return;
+  const { layout, machine, signal } = options;
+  const work = workOn(options, "Copying", to.pieces);
+  let copiedBytes = 0;
+  await machine.checker.check({
+    from,
+    pieces: from.pieces,
+    hashes: expectedHashes(options, to.pieces),
+    to: { layout, ...to },
+    signal,
+    onVerdicts({ good, bad }) {
+      const pieces = good.map((place) => to.pieces[place]!);
+      for (const piece of pieces) {
+        here.add(piece);
+        copiedBytes += layout.pieceSize(piece);
+      }
+      journal.addPieces(pieces, machine.clock.nowMs());
+      work.done([...good, ...bad]);
+    },
+  });
+  note(options, "info", `Took ${formatBytes(copiedBytes)} from ${what}: the same is in the new snapshot`);
+}
+
+/** A torrent that an earlier run saved, with all its hashes. */
+function savedTorrent(
+  { machine: { files }, paths }: ContentOptions,
+  name: string,
+): HashedTorrent | undefined {
+  const metainfo = readSavedTorrent(files, paths, name);
+  if (metainfo === undefined || nameOf(metainfo.info) !== name) return undefined;
+  const { info, pieceLayers } = metainfo;
+  const layout = Layout.of(info);
+  if (info.kind === "v1") return { info, layout, layers: undefined };
+  const layers = new PieceLayers(layout, pieceLayers);
+  return layers.isComplete ? { info, layout, layers } : undefined;
+}
+
+function peek(
+  { machine: { files }, paths }: ContentOptions,
+  { info, layout }: HashedTorrent,
+  name: string,
+  filePaths: readonly string[],
+): PieceSet {
+  const storage = FileStorage.open({ files, layout, paths: filePaths, mode: "read" });
+  try {
+    const torrent = info.infoHashV2 ?? info.infoHashV1!;
+    return peekPieces({ files, path: paths.resume(name), torrent, layout, data: storage.facts() });
+  } finally {
+    storage.close();
+  }
+}
+
+/** A set of one layout's pieces, as that layout's own numbers. */
+export function pieceIndices(pieces: PieceSet): PieceIndex[] {
+  return [...pieces] as PieceIndex[];
+}
+
+/** Some 100 MB of keys, and a ledger in pieces of 4 MiB seventeen times over: hostile torrents have more. */
+const MAX_OFFERED = 2 ** 19;
