@@ -3,7 +3,8 @@
 import type { Endpoint } from "./ports.ts";
 
 /**
- * Reads `host:port`, `1.2.3.4:port` or `[v6]:port`.
+ * Reads `host:port`, `1.2.3.4:port` or `[v6]:port`. An IPv6 address becomes the shortest text for it, as sockets
+ * write it, so that one machine has one name.
  *
  * @returns undefined when it is none of them, or the port is not 1 to 65535.
  */
@@ -12,8 +13,9 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined || port < 1 || port > 65535 || host.length > MAX_HOST_LENGTH) return undefined;
-  if (match?.[1] !== undefined && !URL.canParse(`http://[${host}]/`)) return undefined;
-  return { host: host.toLowerCase(), port };
+  if (match?.[1] === undefined) return { host: host.toLowerCase(), port };
+  const url = URL.parse(`http://[${host}]/`);
+  return url === null ? undefined : { host: url.hostname.slice(1, -1), port };
 }
 
 /** The shape that parseEndpoint() reads. */
@@ -21,7 +23,7 @@ export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether a host means this machine and nothing else: a name, or an address as sockets or URLs (in brackets) write it. */
+/** Whether a host, as sockets or URLs (in brackets) write it, means this machine and nothing else. */
 export function isLoopback(host: string): boolean {
   const plain = host.toLowerCase().replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
   return plain === "localhost" || plain.endsWith(".localhost") || LOOPBACK.test(plain);

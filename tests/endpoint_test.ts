@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatEndpoint, parseEndpoint } from "../lib/endpoint.ts";
+import { formatEndpoint, isLoopback, parseEndpoint } from "../lib/endpoint.ts";
 
 Deno.test("parseEndpoint() reads names and addresses, formatEndpoint() writes them", () => {
   for (
@@ -41,4 +41,32 @@ Deno.test("parseEndpoint() gives nothing for what is none", () => {
     `${"a".repeat(254)}:1`,
   ];
   for (const text of [...none, ...strange]) assert.equal(parseEndpoint(text), undefined, text);
+});
+
+Deno.test("isLoopback() knows this machine under its names, as sockets and URLs write them", () => {
+  const ours = [
+    "127.0.0.1",
+    "127.255.0.3",
+    "::1",
+    "[::1]",
+    "localhost",
+    "LOCALHOST.",
+    "a.localhost",
+    "0.0.0.0",
+    "::",
+  ];
+  const byUrl = ["127.1", "2130706433", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]"].map((host) =>
+    new URL(`http://${host}/`).hostname
+  );
+  for (const host of [...ours, ...byUrl]) assert.ok(isLoopback(host), host);
+  const others = [
+    "128.0.0.1",
+    "127.example",
+    "localhost.example",
+    "1.127.0.0",
+    "::2",
+    "2001:db8::1",
+    "::ffff:c000:201",
+  ];
+  for (const host of others) assert.ok(!isLoopback(host), host);
 });

@@ -1,5 +1,5 @@
-// The trackers of one fetch: which of them are told about it, under which of the torrent's hashes. A hybrid torrent is two
-// torrents to a tracker; its second name may be learnt only with the metadata.
+// The trackers of one fetch: which of them are told about it, under which of the torrent's hashes. A hybrid torrent is
+// two torrents to a tracker; its second name may be learnt only with the metadata.
 
 import { toHex } from "../bytes.ts";
 import type { Report } from "../events.ts";

@@ -136,8 +136,10 @@ export const MAX_TRACKER_PEERS = 500;
 export const MAX_TRACKER_TEXT = 200;
 export const MAX_TRACKER_ID_BYTES = 256;
 
-/** A tracker that says nothing of when to come back is asked after the usual half hour; what it says is held within bounds:
- * libtorrent's least, and two hours, after which nobody would find us any more. */
+/**
+ * A tracker that does not say when to come back is asked after the usual half hour. What it says is held within
+ * bounds: libtorrent's least, and two hours, after which nobody would find us any more.
+ */
 export const TRACKER_INTERVAL_MS = 1_800_000;
 export const MIN_TRACKER_INTERVAL_MS = 300_000;
 export const MAX_TRACKER_INTERVAL_MS = 7_200_000;
@@ -155,7 +157,9 @@ export const UDP_TRACKER_TIMEOUT_MS = 60_000;
 /** BEP 15: the first wait for an answer, doubled with each try, and how long a connection id is good for. */
 export const UDP_TRACKER_RESEND_MS = 15_000;
 export const UDP_CONNECTION_MS = 60_000;
-/** For saying `completed` and `stopped` at the end, and how much of it for answers that are on their way: whoever stops a
- * program does not wait for a dead tracker. */
+/**
+ * For saying `completed` and `stopped` at the end, and how much of it for answers that are on their way: whoever
+ * stops a program does not wait for a dead tracker.
+ */
 export const TRACKER_FAREWELL_MS = 2_000;
 export const TRACKER_LAST_WORD_MS = 1_000;

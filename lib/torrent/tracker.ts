@@ -1,5 +1,5 @@
-// The driver of announces: tells the trackers of one info-hash about us, by HTTP or UDP, until it is stopped, and hands
-// on the peers that they name. TrackerTiers decides whom to tell what and when. A hybrid torrent has one of these per
+// The driver of announces: tells the trackers of one info-hash about us, by HTTP or UDP, until it is stopped, and
+// hands on the peers that they name. TrackerTiers decides whom to tell what and when. A hybrid torrent has one of these per
 // hash, with the same peer id, port and key: to trackers they are two torrents.
 //
 // Trackers are strangers and most are dead sometimes: nothing that they do ends the run, it only reaches the log. The

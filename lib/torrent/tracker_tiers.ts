@@ -1,5 +1,5 @@
-// Which tracker is told what, and when, for one info-hash: BEP 12's tiers with libtorrent's waiting times. No I/O and no
-// clock: it is asked what is due, and told how each announce ended.
+// Which tracker is told what, and when, for one info-hash: BEP 12's tiers with libtorrent's waiting times. No I/O and
+// no clock: it is asked what is due, and told how each announce ended.
 //
 //   idle -> asked -> working (comes again after its interval) ┐
 //    ^        └----> failing (comes again after a pause)      ├-> asked

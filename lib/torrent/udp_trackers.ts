@@ -1,5 +1,5 @@
-// Announces to UDP trackers (BEP 15): one socket per family of addresses for all of them, connection ids kept for as long
-// as they are good, datagrams sent again when no answer comes. An answer counts only from the address that was
+// Announces to UDP trackers (BEP 15): one socket per family of addresses for all of them, connection ids kept for as
+// long as they are good, datagrams sent again when no answer comes. An answer counts only from the address that was
 // asked, with the transaction id that was sent: anybody may write to a UDP port.
 
 import { formatEndpoint } from "../endpoint.ts";

@@ -129,6 +129,21 @@ Deno.test("readGetOptions() joins peers of all kinds; upstream's bad entries onl
   assert.throws(() => read("--peer bad"), UsageError);
 });
 
+Deno.test("readGetOptions() takes trackers as URLs, and none at all with --no-trackers", () => {
+  const { options, warnings } = read("--tracker udp://t.example:1/announce --tracker http://u.example/a?k=1");
+  assert.deepEqual(options.trackers, ["udp://t.example:1/announce", "http://u.example/a?k=1"]);
+  assert.deepEqual([options.useTrackers, warnings], [true, []]);
+  const none = read("--no-trackers --tracker http://u.example/");
+  assert.equal(none.options.useTrackers, false);
+  assert.deepEqual(none.warnings, ["--tracker has no effect with --no-trackers"]);
+  for (const url of ["t.example:1", "udp://t.example/announce", "wss://t.example/", "file:///x"]) {
+    assert.throws(
+      () => read(`--tracker ${url}`),
+      /--tracker must be an http, https or udp URL, the last with a port, not/,
+    );
+  }
+});
+
 Deno.test("readGetOptions() takes upstream's options that mean nothing here, and says so", () => {
   const { warnings } = read("--web-seed-url http://x --web-seed-mode off --poll-interval 600");
   assert.equal(warnings.length, 3);
