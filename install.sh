@@ -286,7 +286,7 @@ fetch() {
       curl --proto "=$scheme" --tlsv1.2 --fail --silent --show-error --location --retry 2 \
         --connect-timeout 20 --speed-limit 1 --speed-time 60 --output "$2" "$1" 2>"$work/why"
       ;;
-    http/wget) wget -q -T 60 -O "$2" "$1" 2>"$work/why" ;;
+    http/wget) wget -t 3 -O "$2" "$1" 2>"$work/why" ;;
     https/wget)
       wget --secure-protocol=TLSv1_2 --tries=3 --waitretry=2 --timeout=60 --server-response -O "$2" "$1" \
         2>"$work/why" || return

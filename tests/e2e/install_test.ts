@@ -1,0 +1,472 @@
+// install.sh as users run it: by each kind of shell, against a release on loopback. The machine that it finds is
+// invented (uname and getconf come from a folder at the front of PATH), so that every system runs the same cases. What
+// is installed is a small script that answers like nano-snap.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+
+const ROOT = join(import.meta.dirname ?? ".", "..", "..");
+const INSTALLER = join(ROOT, "install.sh");
+const ASSET = "nano-snap-linux-x64";
+const SHELLS: readonly (readonly string[])[] = [["dash"], ["bash"], ["busybox", "sh"]];
+
+/** What the installer itself calls, besides curl or wget. */
+const TOOLS = "sh cat chmod cp getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum tail uname".split(
+  " ",
+);
+
+/** A program of this version. */
+function program(version = "1.2.3"): Uint8Array {
+  return new TextEncoder().encode(`#!/bin/sh\necho "nano-snap ${version} (test)"\necho "authority none"\n`);
+}
+
+/** A server of one release: path -> bytes, or how it fails. It remembers what was asked for. */
+class Release implements AsyncDisposable {
+  readonly asked: string[] = [];
+  readonly #files = new Map<string, Uint8Array>();
+  readonly #cut = new Set<string>();
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor() {
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      const { pathname } = new URL(request.url);
+      this.asked.push(pathname);
+      const bytes = this.#files.get(pathname);
+      if (bytes === undefined) return new Response("no such file", { status: 404 });
+      return this.#cut.has(pathname) ? cutShort(bytes) : new Response(bytes.slice());
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  put(path: string, bytes: Uint8Array | string): this {
+    this.#files.set(path, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+    return this;
+  }
+
+  cut(path: string): this {
+    this.#cut.add(path);
+    return this;
+  }
+
+  /** A whole release under `prefix`: the program, packed and not, and their sums. */
+  putAll(prefix = "", bytes = program()): this {
+    const packed = gzipSync(bytes);
+    const sums = `${sha256(bytes)}  ${ASSET}\n${sha256(packed)} *${ASSET}.gz\n${"0".repeat(64)}  other\n`;
+    return this.put(`${prefix}/${ASSET}`, bytes).put(`${prefix}/${ASSET}.gz`, packed)
+      .put(`${prefix}/SHA256SUMS`, sums);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/** Half of what is announced, and then no more. */
+function cutShort(bytes: Uint8Array): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(bytes.slice(0, bytes.length >> 1));
+      controller.close();
+    },
+  });
+  return new Response(body, { headers: { "content-length": String(bytes.length) } });
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** A home, a folder to install into, and a PATH of our making. */
+class Sandbox implements Disposable {
+  readonly root = Deno.makeTempDirSync({ prefix: "nano-snap-install-" });
+  readonly home = join(this.root, "home");
+  readonly folder = join(this.root, "opt", "bin");
+  readonly target = join(this.folder, "nano-snap");
+  readonly #fakes = join(this.root, "fakes");
+
+  constructor() {
+    Deno.chmodSync(this.root, 0o755); // for tests as another user
+    for (const folder of [this.home, this.#fakes]) Deno.mkdirSync(folder);
+    this.fake("uname", 'if [ "$1" = -m ]; then echo x86_64; else echo Linux; fi');
+    this.fake("getconf", 'if [ "$1" = LONG_BIT ]; then echo 64; else echo "glibc 2.36"; fi');
+  }
+
+  /** Puts a program of this name before all others. */
+  fake(name: string, body: string): void {
+    Deno.writeTextFileSync(join(this.#fakes, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  }
+
+  get path(): string {
+    return `${this.#fakes}:${Deno.env.get("PATH")}`;
+  }
+
+  /** A PATH with the installer's tools and these, and nothing else. */
+  pathOfOnly(...more: readonly string[]): string {
+    const folder = join(this.root, `only-${more.join("-")}`);
+    Deno.mkdirSync(folder);
+    for (const name of [...TOOLS, ...more]) {
+      const found = onPath(name);
+      if (found !== undefined) Deno.symlinkSync(found, join(folder, name));
+    }
+    return `${this.#fakes}:${folder}`;
+  }
+
+  /** Everything in the target's folder, so that no leftover is missed. */
+  left(): string[] {
+    return [...Deno.readDirSync(this.folder)].map((entry) => entry.name).sort();
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.root, { recursive: true });
+  }
+}
+
+interface Call {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+}
+
+/** The installer, read from stdin as `curl … | sh` gives it. */
+async function run(shell: readonly string[], box: Sandbox, call: Call = {}, script?: Uint8Array) {
+  const [first, ...rest] = shell;
+  const child = new Deno.Command(onPath(first!) ?? first!, {
+    args: [...rest, "-s", "--", ...(call.args ?? [])],
+    cwd: box.root,
+    clearEnv: true,
+    env: { HOME: box.home, PATH: box.path, NANO_SNAP_INSTALL_DIR: box.folder, ...call.env },
+    ...(call.uid === undefined ? {} : { uid: call.uid, gid: call.uid }),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // A script that is refused in its first lines is not read to its end.
+  await writer.write(script ?? Deno.readFileSync(INSTALLER)).then(() => writer.close()).catch(() => {});
+  const { code, stdout, stderr } = await child.output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+/** It failed with this code and one sentence that matches, and nothing is left that was not there. */
+function assertRefused(
+  ended: { code: number; stdout: string; stderr: string },
+  code: number,
+  sentence: RegExp,
+): void {
+  assert.equal(ended.code, code, ended.stdout + ended.stderr);
+  assert.match(ended.stderr, /^install\.sh: [^\n]+\n$/);
+  assert.match(ended.stderr, sentence);
+}
+
+function onPath(name: string): string | undefined {
+  return (Deno.env.get("PATH") ?? "").split(":").map((folder) => join(folder, name)).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Where there is one. */
+const noexec = noexecFolder();
+if (noexec === undefined) say("install_test: skipped on a noexec folder: none here can be written to");
+
+for (const shell of SHELLS) {
+  const name = shell.join(" ");
+  const isMissing = Deno.build.os === "windows" || onPath(shell[0]!) === undefined;
+  if (isMissing) say(`install_test: skipped for ${name}: ${shell[0]} is not installed`);
+
+  /** One case, with a fresh sandbox and server. */
+  const test = (
+    what: string,
+    fn: (box: Sandbox, release: Release, go: (call?: Call) => ReturnType<typeof run>) => Promise<void>,
+    ignore = false,
+  ) =>
+    Deno.test({
+      name: `install.sh (${name}) ${what}`,
+      ignore: isMissing || ignore,
+      async fn() {
+        using box = new Sandbox();
+        await using release = new Release();
+        const base = { NANO_SNAP_BASE_URL: release.url };
+        await fn(box, release, (call) => run(shell, box, { ...call, env: { ...base, ...call?.env } }));
+      },
+    });
+
+  test("installs from a folder of files and says what is next", async (box, release, go) => {
+    const ended = await go({ env: { NANO_SNAP_BASE_URL: release.putAll().url + "/" } });
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.deepEqual(Deno.readFileSync(box.target), program());
+    assert.equal((Deno.statSync(box.target).mode ?? 0) & 0o777, 0o755);
+    assert.deepEqual(box.left(), ["nano-snap"]);
+    assert.deepEqual(release.asked, ["/SHA256SUMS", `/${ASSET}.gz`]);
+    assert.ok(ended.stdout.includes(`Installed nano-snap 1.2.3 as ${box.target}.\n`));
+    assert.ok(ended.stdout.includes(`  export PATH="${box.folder}:$PATH"\n`));
+    assert.ok(ended.stdout.endsWith("\nNext: nano-snap get --extract\n"));
+  });
+
+  test("takes the newest release, or the one that is named, of a mirror", async (box, release, go) => {
+    release.putAll("/latest/download", program("3.0.0")).putAll("/download/v2.0.0", program("2.0.0"));
+    for (
+      const [call, version] of [
+        [{}, "3.0.0"],
+        [{ args: ["v2.0.0"] }, "2.0.0"],
+        [{ args: ["latest"], env: { NANO_SNAP_VERSION: "9" } }, "3.0.0"],
+        [{ env: { NANO_SNAP_VERSION: "2.0.0" } }, "2.0.0"],
+      ] as const
+    ) {
+      const ended = await go(call);
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.deepEqual(Deno.readFileSync(box.target), program(version));
+    }
+  });
+
+  test("installs into ~/.local/bin, which may be in PATH already", async (box, release, go) => {
+    const uid = Deno.uid() === 0 ? NOBODY : undefined;
+    if (uid !== undefined) Deno.chownSync(box.home, uid, uid);
+    const folder = join(box.home, ".local", "bin");
+    release.putAll();
+    const env = { NANO_SNAP_INSTALL_DIR: "", PATH: `${folder}:${box.path}` };
+    const ended = await go({ env, ...(uid === undefined ? {} : { uid }) });
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.deepEqual(Deno.readFileSync(join(folder, "nano-snap")), program());
+    assert.ok(!ended.stdout.includes("PATH"), ended.stdout);
+  });
+
+  test("fetches nothing when it is already current", async (box, release, go) => {
+    await (release.putAll(), go());
+    const { ino, mtime } = Deno.statSync(box.target);
+    release.asked.length = 0;
+    const ended = await go();
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stdout, /nano-snap is already current: nano-snap 1\.2\.3\./);
+    assert.deepEqual(release.asked, ["/SHA256SUMS"]);
+    assert.deepEqual({ ino, mtime }, pick(Deno.statSync(box.target)));
+  });
+
+  test("works with only wget, and not with neither", async (box, release, go) => {
+    release.putAll();
+    const wget = await go({ env: { PATH: box.pathOfOnly("wget") } });
+    assert.equal(wget.code, 0, wget.stderr);
+    assert.deepEqual(Deno.readFileSync(box.target), program());
+    // busybox has a wget inside, whatever PATH says.
+    if (shell[0] === "busybox") return;
+    assertRefused(await go({ env: { PATH: box.pathOfOnly() } }), 1, /neither curl nor wget/);
+  }, onPath("wget") === undefined);
+
+  test("refuses a wrong checksum and keeps what was there", async (box, release, go) => {
+    await (release.putAll(), go());
+    release.putAll("", program("2.0.0")).put(`/${ASSET}.gz`, gzipSync(program("6.6.6")));
+    assertRefused(await go(), 4, /nano-snap-linux-x64\.gz has the SHA-256 [0-9a-f]{64}, SHA256SUMS says/);
+    assert.deepEqual(Deno.readFileSync(box.target), program());
+    assert.deepEqual(box.left(), ["nano-snap"]);
+  });
+
+  test("refuses what SHA256SUMS does not name", async (box, release, go) => {
+    release.putAll().put("/SHA256SUMS", `${sha256(program())}  ${ASSET}.other\nshort  ${ASSET}\n`);
+    assertRefused(await go(), 4, /has no line for nano-snap-linux-x64/);
+    assert.deepEqual(box.left(), []);
+  });
+
+  test("takes a plain file where there is no .gz, and one of CRLF lines", async (box, release, go) => {
+    release.put(`/${ASSET}`, program()).put("/SHA256SUMS", `${sha256(program())}  ${ASSET}\r\n`);
+    assert.equal((await go()).code, 0);
+    assert.deepEqual(Deno.readFileSync(box.target), program());
+  });
+
+  test("refuses a download that is cut", async (box, release, go) => {
+    release.putAll().cut(`/${ASSET}.gz`);
+    assertRefused(await go(), 8, new RegExp(`cannot fetch ${release.url}/${ASSET}\\.gz: `));
+    assert.deepEqual(box.left(), []);
+  });
+
+  test("says which file is not there", async (box, release, go) => {
+    assertRefused(await go(), 8, /cannot fetch \S+\/latest\/download\/SHA256SUMS: .*404/);
+    release.putAll().put("/SHA256SUMS", `${"0".repeat(64)}  ${ASSET}.gz\n${"0".repeat(64)}  ${ASSET}\n`);
+    await using empty = new Release();
+    empty.put("/SHA256SUMS", `${"0".repeat(64)}  ${ASSET}\n`);
+    const ended = await go({ env: { NANO_SNAP_BASE_URL: empty.url } });
+    assertRefused(ended, 8, /cannot fetch \S+\/nano-snap-linux-x64: .*404/);
+    assert.deepEqual(box.left(), []);
+  });
+
+  test("refuses a machine that there is no binary for, saying what to do", async (box, release, go) => {
+    release.putAll();
+    const uname = (system: string, machine: string) =>
+      box.fake("uname", `if [ "$1" = -m ]; then echo ${machine}; else echo ${system}; fi`);
+    for (
+      const [system, machine, sentence] of [
+        ["FreeBSD", "amd64", /no nano-snap binary for FreeBSD; from source/],
+        ["Linux", "riscv64", /no nano-snap binary for Linux on riscv64/],
+        ["MINGW64_NT-10.0", "x86_64", /download nano-snap-windows-x64\.exe from https:/],
+      ] as const
+    ) {
+      uname(system, machine);
+      assertRefused(await go(), 1, sentence);
+    }
+    uname("Linux", "x86_64");
+    for (
+      const [answer, sentence] of [
+        ["echo 'glibc 2.26'", /glibc 2\.26, the binary needs 2\.27 or newer/],
+        ["echo 'glibc 1.99'", /glibc 1\.99, the binary needs/],
+        ["[ $1 = LONG_BIT ] && echo 32", /for a 32-bit Linux/],
+        ["exit 1", /this system has musl/],
+      ] as const
+    ) {
+      box.fake("getconf", answer);
+      box.fake("ldd", "echo 'musl libc (x86_64)' >&2; echo 'Version 1.2.4' >&2; exit 1");
+      assertRefused(await go(), 1, sentence);
+    }
+    assert.deepEqual(release.asked, []);
+    for (const version of ["2.27", "2.36", "3.0"]) {
+      box.fake("getconf", "exit 1");
+      box.fake("ldd", `echo 'ldd (Debian GLIBC ${version}-9) ${version}'; echo 'more lines'`);
+      assert.equal((await go()).code, 0, version);
+    }
+  });
+
+  test("names the asset of each system and processor", async (box, release, go) => {
+    for (
+      const [system, machine, asset] of [
+        ["Linux", "aarch64", "nano-snap-linux-arm64"],
+        ["Darwin", "arm64", "nano-snap-darwin-arm64"],
+        ["Darwin", "x86_64", "nano-snap-darwin-x64"],
+      ] as const
+    ) {
+      box.fake("uname", `if [ "$1" = -m ]; then echo ${machine}; else echo ${system}; fi`);
+      box.fake("sysctl", "exit 1");
+      release.put("/SHA256SUMS", "");
+      assertRefused(await go(), 4, new RegExp(`has no line for ${asset}:`));
+    }
+    box.fake("sysctl", "echo 1"); // Rosetta
+    assertRefused(await go(), 4, /has no line for nano-snap-darwin-arm64:/);
+  });
+
+  test("refuses a program that does not run here or is another version", async (box, release, go) => {
+    release.putAll("", new TextEncoder().encode("#!/bin/sh\necho no such library >&2\nexit 127\n"));
+    assertRefused(await go(), 1, /the program does not run here: no such library/);
+    release.putAll("", new TextEncoder().encode("#!/bin/sh\necho hello\n"));
+    assertRefused(await go(), 1, /says what nano-snap would not: hello/);
+    release.putAll();
+    assertRefused(await go({ args: ["1.2.4"] }), 1, /has version 1\.2\.3, not 1\.2\.4/);
+    assert.deepEqual(box.left(), []);
+    await go();
+    assertRefused(await go({ args: ["1.2.4"] }), 1, /has version 1\.2\.3, not 1\.2\.4/);
+  });
+
+  test("refuses a folder that it cannot write, before a download", async (box, release, go) => {
+    release.putAll();
+    const file = join(box.root, "file");
+    Deno.writeTextFileSync(file, "");
+    const env = { NANO_SNAP_INSTALL_DIR: join(file, "bin") };
+    assertRefused(
+      await go({ env }),
+      6,
+      /cannot make the folder \S+: choose another by NANO_SNAP_INSTALL_DIR=/,
+    );
+    Deno.mkdirSync(box.folder, { recursive: true });
+    Deno.chmodSync(box.folder, 0o555);
+    const uid = Deno.uid() === 0 ? { uid: NOBODY } : {};
+    assertRefused(await go(uid), 6, /cannot write to \S+: choose another by/);
+    Deno.chmodSync(box.folder, 0o755);
+    Deno.mkdirSync(box.target);
+    assertRefused(await go(), 6, /nano-snap is a folder/);
+    assert.deepEqual(release.asked, []);
+  });
+
+  test("refuses a folder from which nothing runs", async (_box, release, go) => {
+    const folder = Deno.makeTempDirSync({ dir: noexec ?? "/" });
+    try {
+      const ended = await go({ env: { NANO_SNAP_INSTALL_DIR: folder } });
+      assertRefused(ended, 6, /programs cannot run from \S+ \(mounted noexec\?\)/);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+      assert.deepEqual(release.asked, []);
+    } finally {
+      Deno.removeSync(folder);
+    }
+  }, noexec === undefined);
+
+  test("refuses words and places that make no sense", async (box, release, go) => {
+    release.putAll();
+    for (const url of ["http://example.com", "http://127.0.0.1@example.com", "ftp://x", "https://", "x y"]) {
+      assertRefused(await go({ env: { NANO_SNAP_BASE_URL: url } }), 2, /NANO_SNAP_BASE_URL/);
+    }
+    assertRefused(await go({ args: ["--what"] }), 2, /unknown option --what/);
+    assertRefused(await go({ args: ["../1"] }), 2, /not a version: \.\.\/1/);
+    assertRefused(
+      await go({ env: { HOME: "", NANO_SNAP_INSTALL_DIR: "" }, ...asNobody() }),
+      2,
+      /HOME is not set/,
+    );
+    assert.deepEqual(release.asked, []);
+    assert.deepEqual([...Deno.readDirSync(box.home)], []);
+  });
+
+  test("does not trust a wget that checks no certificates with https", async (box, _release, go) => {
+    box.fake("wget", "exit 0");
+    const env = { PATH: box.pathOfOnly(), NANO_SNAP_BASE_URL: "https://127.0.0.1:9" };
+    assertRefused(await go({ env }), 1, /cannot be trusted with https/);
+  });
+
+  test("--uninstall removes the program, and says so when there is none", async (box, release, go) => {
+    await (release.putAll(), go());
+    const [first, second] = [await go({ args: ["--uninstall"] }), await go({ args: ["--uninstall"] })];
+    assert.deepEqual([first.code, first.stderr, second.code, second.stderr], [0, "", 0, ""]);
+    assert.match(first.stdout, /^Removed \S+\/nano-snap\./);
+    assert.match(second.stdout, /^Nothing to remove/);
+    assert.deepEqual(box.left(), []);
+  });
+
+  test("does nothing when its own download was cut", async (box, release, go) => {
+    await (release.putAll(), go({ args: ["--help"] }));
+    const script = Deno.readFileSync(INSTALLER);
+    const env = { NANO_SNAP_BASE_URL: release.url };
+    for (const part of [0.1, 0.35, 0.6, 0.85, 0.999]) {
+      await run(shell, box, { env }, script.subarray(0, Math.floor(script.length * part)));
+    }
+    assert.deepEqual(release.asked, []);
+    assert.throws(() => Deno.statSync(box.folder), Deno.errors.NotFound);
+  });
+}
+
+/** An ordinary user that every system has. */
+const NOBODY = 65534;
+
+function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+function asNobody(): { uid?: number } {
+  return Deno.uid() === 0 ? { uid: NOBODY } : {};
+}
+
+function pick({ ino, mtime }: Deno.FileInfo) {
+  return { ino, mtime };
+}
+
+/** A folder that we can write to on a mount that refuses to run programs, where there is one. */
+function noexecFolder(): string | undefined {
+  let mounts: string;
+  try {
+    mounts = Deno.readTextFileSync("/proc/mounts");
+  } catch {
+    return undefined;
+  }
+  const folders = mounts.split("\n").map((line) => line.split(" ")).filter(([, , type, options]) =>
+    type === "tmpfs" && options?.split(",").includes("noexec") && options.startsWith("rw")
+  ).map(([, folder]) => folder ?? "");
+  return folders.find((folder) => {
+    try {
+      Deno.removeSync(Deno.makeTempDirSync({ dir: folder }));
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
