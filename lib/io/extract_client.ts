@@ -1,17 +1,12 @@
 // Extraction in a Worker of its own: one is started for each archive and ended with it. The only state that both
 // sides share is the stop flag.
 
-import {
-  InvariantBroken,
-  NotEnoughSpace,
-  OperationFailed,
-  PathUnusable,
-  VerificationFailed,
-} from "../errors.ts";
+import { InvariantBroken, OperationFailed } from "../errors.ts";
 import { LEDGER_NAME } from "../extract/safe_path.ts";
 import type { Extracted, Extractor, ExtractRequest } from "../extract/extractor.ts";
 import { systemFiles } from "./files.ts";
 import type { ExtractAnswer, ExtractJob } from "./extract_worker.ts";
+import { errorOf } from "./worker_failure.ts";
 
 export class WorkerExtractor implements Extractor {
   async extract(request: ExtractRequest): Promise<Extracted> {
@@ -60,21 +55,5 @@ function extractedFrom(answer: ExtractAnswer, signal: AbortSignal | undefined): 
       throw errorOf(answer);
     case "progress":
       throw new InvariantBroken("progress is no last word");
-  }
-}
-
-/** Errors lose their class between Workers; the code says which it was. */
-function errorOf(answer: { readonly code: string; readonly message: string }): Error {
-  switch (answer.code) {
-    case "verification_failed":
-      return new VerificationFailed(answer.message);
-    case "no_space":
-      return new NotEnoughSpace(answer.message);
-    case "path_unusable":
-      return new PathUnusable(answer.message);
-    case "failed":
-      return new OperationFailed(answer.message);
-    default:
-      return new InvariantBroken(answer.message);
   }
 }

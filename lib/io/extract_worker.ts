@@ -2,11 +2,11 @@
 // synchronous call, so it must not be where peers are served. It hears one message, the job; to stop it there is a
 // flag in shared memory, because it reads no messages while it decodes.
 
-import { InvariantBroken, SnapError } from "../errors.ts";
 import { sourceOf } from "../extract/archive.ts";
 import type { Extracted } from "../extract/extractor.ts";
 import { unpackLedger } from "../extract/unpack.ts";
 import { systemFiles } from "./files.ts";
+import { type Failure, failureOf } from "./worker_failure.ts";
 
 /** Sent once to the Worker. */
 export interface ExtractJob {
@@ -21,7 +21,7 @@ export type ExtractAnswer =
   | { readonly kind: "progress"; readonly done: number; readonly total: number }
   | { readonly kind: "done"; readonly extracted: Extracted }
   | { readonly kind: "cancelled" }
-  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+  | ({ readonly kind: "failed" } & Failure);
 
 class Cancelled extends Error {}
 
@@ -35,7 +35,9 @@ const scope = self as unknown as {
 
 scope.onmessage = (event) => {
   run(event.data).then((extracted) => scope.postMessage({ kind: "done", extracted }), (error: unknown) => {
-    scope.postMessage(error instanceof Cancelled ? { kind: "cancelled" } : failureOf(error));
+    scope.postMessage(
+      error instanceof Cancelled ? { kind: "cancelled" } : { kind: "failed", ...failureOf(error) },
+    );
   });
 };
 
@@ -61,11 +63,4 @@ async function run(job: ExtractJob): Promise<Extracted> {
   } finally {
     archive.close();
   }
-}
-
-function failureOf(error: unknown): ExtractAnswer {
-  if (error instanceof SnapError) return { kind: "failed", code: error.code, message: error.message };
-  if (error instanceof InvariantBroken) return { kind: "failed", code: "bug", message: error.message };
-  const why = error instanceof Error ? error.stack ?? error.message : String(error);
-  return { kind: "failed", code: "bug", message: why };
 }

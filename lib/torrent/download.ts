@@ -5,16 +5,16 @@
 // v2 and hybrid: a piece is good when the merkle root of its blocks' hashes is the piece layer's hash; nothing is
 // read back. v1: the piece is read back once and checked by SHA-1.
 
-import { createHash } from "node:crypto";
 import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
 import { Blame } from "./blame.ts";
 import { equalBytes } from "../bytes.ts";
-import { VerificationFailed } from "../errors.ts";
+import { expectedHash } from "./check.ts";
 import { sha256 } from "../hash.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
-import { ceil2, HASH_BYTES, rootOf, zeroHash } from "./merkle.ts";
+import { HASH_BYTES } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
 import { Picker } from "./picker.ts";
+import { PieceHasher, pieceRoot } from "./piece_hash.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import type { PieceSet } from "./piece_set.ts";
 import type { Storage } from "./storage.ts";
@@ -36,6 +36,8 @@ export class Download {
   readonly here: PieceSet;
   readonly picker: Picker;
   readonly #blame = new Blame();
+  /** Reads a v1 torrent's pieces back. */
+  #hasher: PieceHasher | undefined;
   #doneBytes = 0;
   #wastedBytes = 0;
 
@@ -124,7 +126,11 @@ export class Download {
 
   #isGood(active: ActivePiece): boolean {
     const { piece } = active;
-    if (this.layers === undefined) return pieceMatchesV1(this.info, this.layout, this.storage, piece);
+    if (this.layers === undefined) {
+      this.#hasher ??= new PieceHasher(this.layout, this.storage);
+      const hash = this.#hasher.hashOf(piece);
+      return hash !== undefined && equalBytes(hash, expectedHash(this, piece));
+    }
     const hash = this.layers.hashOf(piece);
     return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
   }
@@ -149,37 +155,6 @@ export class Download {
   }
 }
 
-/**
- * The merkle root that stands for a piece: over all its blocks' places when its file has a piece layer, over the
- * file's own blocks when the file is one piece.
- *
- * @param blockHashes 32 bytes per block of the piece.
- */
-export function pieceRoot(layout: Layout, piece: PieceIndex, blockHashes: Uint8Array): Uint8Array {
-  const isWholeFile = layout.pieceCountOf(layout.fileIndexOf(piece)) === 1;
-  const width = isWholeFile ? ceil2(layout.blockCount(piece)) : layout.blocksPerPiece;
-  return rootOf(blockHashes, width, zeroHash(0));
-}
-
-/** Reads a piece back and checks it by SHA-1 (BEP 3). A piece that is not all there is not good. */
-export function pieceMatchesV1(info: Info, layout: Layout, storage: Storage, piece: PieceIndex): boolean {
-  const sum = createHash("sha1");
-  const size = layout.pieceSize(piece);
-  const buffer = new Uint8Array(Math.min(size, READ_BYTES));
-  try {
-    for (let at = 0; at < size; at += buffer.length) {
-      const part = buffer.subarray(0, Math.min(buffer.length, size - at));
-      storage.read(piece, at, part);
-      sum.update(part);
-    }
-  } catch (error) {
-    if (error instanceof VerificationFailed) return false;
-    throw error;
-  }
-  return equalBytes(sum.digest(), info.piecesV1!.subarray(20 * piece, 20 * piece + 20));
-}
-
 const TAKEN: BlockOutcome = { kind: "taken" };
 const DUPLICATE: BlockOutcome = { kind: "duplicate" };
 const NOBODY: ReadonlySet<number> = new Set();
-const READ_BYTES = 1 << 20;
