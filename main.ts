@@ -45,34 +45,10 @@ const exitCode = await runCli(Deno.args, {
 });
 Deno.exit(exitCode);
 
-/** Loaded when a command needs the machine. The specifiers are literals, so that `deno compile` finds them. */
+/** Loaded when a command needs the machine. The specifier is a literal, so that `deno compile` finds it. */
 async function realMachine(): Promise<Machine> {
-  const [
-    { systemFiles },
-    { systemNet },
-    { systemHttp },
-    { systemRandom },
-    { WorkerExtractor },
-    { WorkerChecker },
-  ] = await Promise.all([
-    import("./lib/io/files.ts"),
-    import("./lib/io/net.ts"),
-    import("./lib/io/http.ts"),
-    import("./lib/io/random.ts"),
-    import("./lib/io/extract_client.ts"),
-    import("./lib/io/check_client.ts"),
-  ]);
-  return {
-    clock: systemClock,
-    random: systemRandom,
-    files: systemFiles,
-    net: systemNet,
-    http: systemHttp,
-    extractor: new WorkerExtractor(),
-    checker: new WorkerChecker(navigator.hardwareConcurrency),
-    pid: Deno.pid,
-    client: `nano-snap ${VERSION}`,
-  };
+  const { SystemMachine } = await import("./lib/io/machine.ts");
+  return new SystemMachine(`nano-snap ${VERSION}`);
 }
 
 /** Writes everything, synchronously: what was said is out before the process ends. */

@@ -1,0 +1,29 @@
+// The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the shape of
+// lib/mirror/machine.ts's Machine without knowing it.
+
+import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
+import { WorkerChecker } from "./check_client.ts";
+import { systemClock } from "./clock.ts";
+import { WorkerExtractor } from "./extract_client.ts";
+import { systemFiles } from "./files.ts";
+import { systemHttp } from "./http.ts";
+import { systemNet } from "./net.ts";
+import { systemRandom } from "./random.ts";
+
+/** This computer: its clock, files, sockets, chance and cores. It opens nothing until it is used. */
+export class SystemMachine {
+  readonly clock: Clock = systemClock;
+  readonly random: Random = systemRandom;
+  readonly files: Files = systemFiles;
+  readonly net: Net = systemNet;
+  readonly http: HttpClient = systemHttp;
+  readonly extractor: WorkerExtractor = new WorkerExtractor();
+  readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
+  readonly pid: number = Deno.pid;
+  readonly client: string;
+
+  /** @param client What we call ourselves to peers: "nano-snap 0.1.0". */
+  constructor(client: string) {
+    this.client = client;
+  }
+}
