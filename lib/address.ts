@@ -10,19 +10,22 @@ export function isIpv4(host: string): boolean {
 /**
  * Whether to send to an address that a stranger named. Nobody is at 0.0.0.0/8 or from 224.0.0.0 on; private and
  * loopback addresses are only believed from a sender that has such an address itself, so that nobody outside can
- * point us at the machines of our own network. IPv6 addresses (peers only) pass when they are global.
+ * point us at the machines of our own network. IPv6 (peers only) is 2000::/3, and fc00::/7 and ::1 among such.
  */
 export function isWorthAsking(named: Endpoint, by: Endpoint): boolean {
   if (named.port < 1 || named.port > 65535) return false;
-  if (named.host.includes(":")) return /^[23]/.test(named.host) && named.host.split(":")[0]!.length === 4;
+  if (named.host.includes(":")) {
+    return GLOBAL_IPV6.test(named.host) || (isLocal(named.host) && isLocal(by.host));
+  }
   if (!isIpv4(named.host)) return false;
   const first = Number(named.host.split(".")[0]);
   if (first === 0 || first >= 224) return false;
   return !isLocal(named.host) || isLocal(by.host);
 }
 
-/** Loopback, private, link-local and carrier-grade NAT addresses (RFC 6890). */
+/** Loopback, private, link-local (in IPv4 only: in IPv6 it names no place) and carrier-grade NAT addresses (RFC 6890). */
 export function isLocal(host: string): boolean {
+  if (host.includes(":")) return host === "::1" || UNIQUE_LOCAL_IPV6.test(host);
   const [a, b] = host.split(".").map(Number);
   if (a === undefined || b === undefined) return false;
   return a === 127 || a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) ||
@@ -30,3 +33,6 @@ export function isLocal(host: string): boolean {
 }
 
 const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
+/** 2000::/3 and fc00::/7: a first group of four digits. */
+const GLOBAL_IPV6 = /^[23][0-9a-f]{3}:/i;
+const UNIQUE_LOCAL_IPV6 = /^f[cd][0-9a-f]{2}:/i;

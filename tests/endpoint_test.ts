@@ -14,6 +14,7 @@ Deno.test("parseEndpoint() reads names and addresses, formatEndpoint() writes th
     assert.equal(formatEndpoint({ host, port }), text);
   }
   assert.deepEqual(parseEndpoint(" Host_A:080 "), { host: "host_a", port: 80 });
+  assert.deepEqual(parseEndpoint("[2001:DB8:0::0:07]:1"), { host: "2001:db8::7", port: 1 });
 });
 
 Deno.test("parseEndpoint() gives nothing for what is none", () => {

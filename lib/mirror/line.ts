@@ -2,9 +2,9 @@
 // that moves the bytes. Opened once per run, before anything is looked for, so that a taken port is told at once.
 
 import { DhtNode } from "../dht/dht_node.ts";
-import { PortTaken } from "../errors.ts";
+import { OperationFailed, PortTaken, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
-import type { Endpoint, TcpListener, UdpSocket } from "../ports.ts";
+import type { Endpoint, Net, TcpListener, UdpSocket } from "../ports.ts";
 import { readDhtCache, writeDhtCache } from "../snapshot/dht_cache.ts";
 import { Session } from "../torrent/session.ts";
 import { TokenBucket } from "../torrent/token_bucket.ts";
@@ -25,7 +25,7 @@ const FREE_PORT_TRIES = 20;
 export interface LineOptions {
   /** 0 takes a free one. */
   readonly port: number;
-  /** Addresses; empty means every IPv4 address. */
+  /** Addresses; empty means every address of this machine, IPv4 and IPv6. */
   readonly bind: readonly string[];
   readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
   readonly maxPeers: number;
@@ -56,15 +56,17 @@ export class Line implements AsyncDisposable {
     this.#saveNodes = parts.saveNodes;
   }
 
-  /** @throws {PortTaken} When another program has the port, naming it. */
+  /**
+   * @throws {PortTaken} When another program has the port, naming it.
+   * @throws {UsageError} When the DHT is wanted and no IPv4 address is to be used.
+   */
   static async open(
     machine: Machine,
     paths: DataPaths,
     options: LineOptions,
     report: Report,
   ): Promise<Line> {
-    const hosts = options.bind.length > 0 ? options.bind : ["0.0.0.0"];
-    const { listeners, udp } = await bindAll(machine, hosts, options.port, options.dht.enabled);
+    const { listeners, udp } = await bindAll(machine, options);
     const port = listeners[0]!.local.port;
     const { clock, net, files } = machine;
     const cache = readDhtCache(files, paths.dht);
@@ -106,22 +108,35 @@ export class Line implements AsyncDisposable {
   }
 }
 
-/** One number for TCP and UDP on every address, so that whoever knows one knows the other. */
+/**
+ * One number for TCP and UDP on every address, so that whoever knows one knows the other. UDP is the DHT's, which is
+ * IPv4 here, and uses one socket.
+ */
 async function bindAll(
   { net }: Machine,
-  hosts: readonly string[],
-  port: number,
-  wantsUdp: boolean,
+  { bind, port, dht }: LineOptions,
 ): Promise<{ listeners: TcpListener[]; udp: UdpSocket | undefined }> {
+  // "::" takes IPv4 as well, on most systems in one socket.
+  const isEverywhere = bind.length === 0 || bind.includes(EVERY_IPV6);
+  const udpHost = isEverywhere ? EVERY_IPV4 : bind.find((host) => !host.includes(":"));
+  if (dht.enabled && udpHost === undefined) {
+    throw new UsageError(
+      `Cannot use the DHT on ${
+        bind.join(", ")
+      }: it needs IPv4, so add --bind with an IPv4 address, or --no-dht`,
+    );
+  }
   for (let tries = 1;; tries++) {
     const listeners: TcpListener[] = [];
     try {
-      for (const host of hosts) {
-        listeners.push(net.listenTcp({ host, port: listeners[0]?.local.port ?? port }));
+      if (isEverywhere) listenEverywhere(net, port, listeners);
+      else {
+        for (const host of bind) {
+          listeners.push(net.listenTcp({ host, port: listeners[0]?.local.port ?? port }));
+        }
       }
-      const udpHost = hosts.find((host) => !host.includes(":"));
-      if (!wantsUdp || udpHost === undefined) return { listeners, udp: undefined };
-      return { listeners, udp: await net.openUdp({ host: udpHost, port: listeners[0]!.local.port }) };
+      if (!dht.enabled) return { listeners, udp: undefined };
+      return { listeners, udp: await net.openUdp({ host: udpHost!, port: listeners[0]!.local.port }) };
     } catch (error) {
       for (const listener of listeners) listener.close();
       const mayTryAnother = port === 0 && error instanceof PortTaken && tries < FREE_PORT_TRIES;
@@ -129,3 +144,20 @@ async function bindAll(
     }
   }
 }
+
+/** Both families. Where "::" takes IPv4 too, its port is then taken; where IPv6 is off, IPv4 is all there is. */
+function listenEverywhere(net: Net, port: number, into: TcpListener[]): void {
+  try {
+    into.push(net.listenTcp({ host: EVERY_IPV6, port }));
+  } catch (error) {
+    if (!(error instanceof OperationFailed)) throw error;
+  }
+  try {
+    into.push(net.listenTcp({ host: EVERY_IPV4, port: into[0]?.local.port ?? port }));
+  } catch (error) {
+    if (into.length === 0 || !(error instanceof PortTaken)) throw error;
+  }
+}
+
+const EVERY_IPV4 = "0.0.0.0";
+const EVERY_IPV6 = "::";
