@@ -5,6 +5,7 @@
 // Trackers are strangers and most are dead sometimes: nothing that they do ends the run, it only reaches the log. The
 // log names their hosts; paths and queries may hold a user's secret.
 
+import { isLocal, isWorthAsking } from "../address.ts";
 import { chanceFrom } from "../chance.ts";
 import { isLoopback } from "../endpoint.ts";
 import { OperationFailed, WireFault } from "../errors.ts";
@@ -17,6 +18,7 @@ import {
   TRACKER_PATIENCE_MS,
   TRACKER_PEERS_WANTED,
 } from "./limits.ts";
+import { addressesOf } from "./tracker_host.ts";
 import { type DueAnnounce, TrackerTiers } from "./tracker_tiers.ts";
 import { type AnnounceReply, type AnnounceRequest, announceUrl, parseHttpReply } from "./tracker_wire.ts";
 import type { UdpTrackers } from "./udp_trackers.ts";
@@ -48,7 +50,10 @@ export interface AnnouncerOptions {
   readonly stats: () => TransferStats;
   /** Nobody is connected: trackers may be asked a little sooner. */
   readonly needsPeers: () => boolean;
-  /** Called with at most `MAX_TRACKER_PEERS`, never with ourselves as far as we can tell. */
+  /**
+   * Called with at most `MAX_TRACKER_PEERS`: neither with ourselves, as far as we can tell, nor with addresses of our
+   * own network from a tracker outside.
+   */
   readonly onPeers: (peers: readonly Endpoint[]) => void;
   readonly log: (level: "debug" | "info", text: string) => void;
 }
@@ -117,16 +122,14 @@ export class Announcer {
     const peersWanted = event === "stopped" ? 0 : TRACKER_PEERS_WANTED;
     const request = { infoHash, peerId, port, key, ...stats(), event, peersWanted, trackerId };
     const { signal } = this.#stop;
-    const onReply = (reply: AnnounceReply) => {
+    const onReply = (reply: AnnounceReply, from: Endpoint) => {
       if (reply.warning !== undefined) log("info", `Tracker ${host} warns: ${reply.warning}`);
       log("debug", `Tracker ${host}: ${event === "none" ? "" : `${event}, `}${reply.peers.length} peers`);
-      if (!signal.aborted && event !== "stopped") this.#handOn(reply);
+      if (!signal.aborted && event !== "stopped") this.#handOn(reply, from);
     };
     try {
       if (url.startsWith("udp:")) return await udp.announce(url, request, { signal, onReply });
-      const reply = await this.#askByHttp(url, request);
-      onReply(reply);
-      return reply;
+      return await this.#askByHttp(url, request, onReply);
     } catch (error) {
       if (!(error instanceof OperationFailed || error instanceof WireFault)) throw error;
       if (!signal.aborted) log("debug", `Tracker ${host} failed: ${error.message}`);
@@ -134,15 +137,17 @@ export class Announcer {
     }
   }
 
-  async #askByHttp(url: string, request: AnnounceRequest): Promise<AnnounceReply> {
+  async #askByHttp(
+    url: string,
+    request: AnnounceRequest,
+    onReply: (reply: AnnounceReply, from: Endpoint) => void,
+  ): Promise<AnnounceReply> {
     const { net, http, userAgent } = this.#options;
     const { hostname, pathname } = new URL(url);
+    const hosts = [hostname, ...await addressesOf(net, hostname, this.#stop.signal)];
     // A torrent may name a service of this very machine that obeys a mere GET. libtorrent draws the line here too.
-    if (!pathname.startsWith("/announce")) {
-      const addresses = await net.resolve(hostname.replace(/^\[(.*)\]$/, "$1"));
-      if ([hostname, ...addresses].some(isLoopback)) {
-        throw new OperationFailed("on this machine, only a path that begins with /announce is a tracker's");
-      }
+    if (!pathname.startsWith("/announce") && hosts.some(isLoopback)) {
+      throw new OperationFailed("on this machine, only a path that begins with /announce is a tracker's");
     }
     const { status, body } = await http.get(announceUrl(url, request), {
       timeoutMs: HTTP_TRACKER_TIMEOUT_MS,
@@ -152,15 +157,16 @@ export class Announcer {
     });
     const answer = parseAnswer(status, body);
     if (answer.kind === "refused") throw new OperationFailed(`it refuses: ${answer.why}`);
+    onReply(answer, { host: hosts.find(isLocal) ?? hostname, port: 0 });
     return answer;
   }
 
-  #handOn({ externalIp, peers }: AnnounceReply): void {
+  #handOn({ externalIp, peers }: AnnounceReply, from: Endpoint): void {
     const { port, bind, onPeers } = this.#options;
     if (externalIp !== undefined) this.#ownHosts.add(externalIp);
     const isOurs = (peer: Endpoint) =>
       peer.port === port && (this.#ownHosts.has(peer.host) || (bind.length === 0 && isLoopback(peer.host)));
-    const others = peers.filter((peer) => !isOurs(peer));
+    const others = peers.filter((peer) => isWorthAsking(peer, from) && !isOurs(peer));
     if (others.length > 0) onPeers(others);
   }
 

@@ -1,6 +1,6 @@
 // What is said to trackers and what they answer, as bytes: queries and bencoded replies of HTTP trackers (BEP 3, 7,
-// 23), packets of UDP trackers (BEP 15, 41). No state. A reply is a stranger's word: it is bounded, addresses that
-// nobody can have are left out, names instead of addresses too, and its texts are cut to fit a log line.
+// 23), packets of UDP trackers (BEP 15, 41). No state. A reply is a stranger's word: it is bounded, names instead of
+// addresses are left out, and its texts are cut to fit a log line.
 
 import { BDict, type Bencoded, decodePrefix, isList } from "../bencode.ts";
 import { ByteReader, concatBytes, parseUtf8, utf8 } from "../bytes.ts";
@@ -212,18 +212,9 @@ function listedPeer(item: Bencoded): Endpoint | undefined {
   return bytes === undefined ? undefined : { host: formatIp(bytes), port };
 }
 
-/** The first of them, without those that no peer can have: nobody's network, multicast, broadcast. */
+/** The first of them, without gaps. */
 function bounded(peers: readonly (Endpoint | undefined)[]): Endpoint[] {
-  return peers.filter((peer) => peer !== undefined && isUnicast(peer.host)).slice(
-    0,
-    MAX_TRACKER_PEERS,
-  ) as Endpoint[];
-}
-
-function isUnicast(host: string): boolean {
-  if (host.includes(":")) return !host.startsWith("ff") && !/^[0:]+$/.test(host);
-  const first = Number(host.slice(0, host.indexOf(".")));
-  return first !== 0 && first < 224;
+  return peers.filter((peer) => peer !== undefined).slice(0, MAX_TRACKER_PEERS);
 }
 
 /** Every byte that is not unreserved (RFC 3986) as %XX. */

@@ -6,6 +6,7 @@ import { formatEndpoint } from "../endpoint.ts";
 import { OperationFailed, WireFault } from "../errors.ts";
 import type { Clock, Endpoint, Net, Random, UdpSocket } from "../ports.ts";
 import { UDP_CONNECTION_MS, UDP_TRACKER_RESEND_MS, UDP_TRACKER_TIMEOUT_MS } from "./limits.ts";
+import { addressesOf } from "./tracker_host.ts";
 import {
   type AnnounceReply,
   type AnnounceRequest,
@@ -56,25 +57,29 @@ export class UdpTrackers implements AsyncDisposable {
   /**
    * Announces to one address of each family that the tracker has.
    *
-   * @param options.onReply Called for each family that answers, in any order, the returned one among them.
+   * @param options.onReply Called for each family that answers, with the address that did, in any order; the
+   * returned one is among them.
    * @returns The first reply; for `stopped`, once every address that knows us has answered.
    * @throws {OperationFailed} When none answers in time, or the tracker refuses.
    */
   async announce(
     url: string,
     request: AnnounceRequest,
-    options: { readonly signal: AbortSignal; readonly onReply: (reply: AnnounceReply) => void },
+    options: {
+      readonly signal: AbortSignal;
+      readonly onReply: (reply: AnnounceReply, from: Endpoint) => void;
+    },
   ): Promise<AnnounceReply> {
     const { hostname, port, pathname, search } = new URL(url);
-    const host = hostname.replace(/^\[(.*)\]$/, "$1");
+    const addresses = await addressesOf(this.#options.net, hostname, options.signal);
     const isFarewell = request.event === "stopped";
-    const targets = targetsOf(await this.#options.net.resolve(host), Number(port))
+    const targets = targetsOf(addresses, Number(port))
       .filter(({ key }) => !isFarewell || this.#answered.has(key));
     if (targets.length === 0) throw new OperationFailed("its address cannot be found");
     const attempts = targets.map(async (target) => {
       const reply = await this.#announceTo(target, request, pathname + search, options.signal);
       this.#answered.add(target.key);
-      options.onReply(reply);
+      options.onReply(reply, target.endpoint);
       return reply;
     });
     if (isFarewell) await Promise.allSettled(attempts);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Endpoint } from "../../lib/ports.ts";
 import { Announcer, type AnnouncerOptions } from "../../lib/torrent/tracker.ts";
 import { UdpTrackers } from "../../lib/torrent/udp_trackers.ts";
-import { TrackerWorld } from "./tracker_world.ts";
+import { type HttpAnswer, TrackerWorld } from "./tracker_world.ts";
 
 const GOOD = { text: "d8:intervali1800e5:peers6:\x01\x02\x03\x04\x00\x05e" };
 const A = "http://a.example/announce";
@@ -122,6 +122,22 @@ Deno.test("run() says nothing to trackers that never answered, and does not wait
   assert.deepEqual(world.said, ["a.example started"]);
 });
 
+Deno.test("run() does not wait at the end for a resolver that hangs", async () => {
+  for (const url of [A, "udp://a.example:1/announce"]) {
+    const world = new TrackerWorld();
+    const resolve = () => new Promise<never>(() => {});
+    const net = { ...world.net, resolve };
+    const udp = new UdpTrackers({ net, clock: world.clock, random: world.random, bind: [] });
+    const { made } = announcer(world, { net, udp, tiers: [[url]] });
+    await runFor(world, made, 100);
+    assert.equal(
+      world.clock.nowMs(),
+      1100,
+      "only an announce that is a moment old is waited for, for a second",
+    );
+  }
+});
+
 Deno.test("run() goes on to the next tier 3 s into a silence, and at once after a failure", async () => {
   for (const [answer, lateMs] of [["silent", 3000], ["refused", 0]] as const) {
     const world = new TrackerWorld();
@@ -165,20 +181,41 @@ Deno.test("run() hands on a tracker's warning, and its peers all the same", asyn
   assert.ok(log.includes("info: Tracker a.example warns: go away"));
 });
 
+/** A reply that names our port at these addresses. */
+function listed(hosts: readonly string[]): HttpAnswer {
+  const list = hosts.map((host) => `d2:ip${host.length}:${host}4:porti6881ee`).join("");
+  return { text: `d11:external ip4:\x05\x06\x07\x085:peersl${list}ee` };
+}
+
+async function heardFrom(tracker: string, hosts: readonly string[], bind: readonly string[] = []) {
+  const world = new TrackerWorld();
+  world.names.set("home.example", ["192.168.0.7"]);
+  world.onHttp = () => listed(hosts);
+  const { made, peers } = announcer(world, { bind, tiers: [[`http://${tracker}/announce`]] });
+  await runFor(world, made, 10);
+  return peers.map((peer) => peer.host);
+}
+
 Deno.test("run() does not hand on ourselves: our port at an address that is ours", async () => {
-  const listed = (hosts: string[]) => {
-    const list = hosts.map((host) => `d2:ip${host.length}:${host}4:porti6881ee`).join("");
-    return { text: `d11:external ip4:\x05\x06\x07\x085:peersl${list}ee` };
-  };
-  const heard = async (bind: readonly string[]) => {
-    const world = new TrackerWorld();
-    world.onHttp = () => listed(["127.0.0.1", "::1", "5.6.7.8", "127.0.0.2", "192.0.2.1"]);
-    const { made, peers } = announcer(world, { bind });
-    await runFor(world, made, 10);
-    return peers.map((peer) => peer.host);
-  };
-  assert.deepEqual(await heard([]), ["192.0.2.1"], "who listens everywhere listens on loopback");
-  assert.deepEqual(await heard(["127.0.0.2"]), ["127.0.0.1", "::1", "192.0.2.1"]);
+  const hosts = ["127.0.0.1", "5.6.7.8", "127.0.0.2", "1.2.3.4"];
+  assert.deepEqual(
+    await heardFrom("127.0.0.1", hosts),
+    ["1.2.3.4"],
+    "who listens everywhere listens on loopback",
+  );
+  assert.deepEqual(await heardFrom("127.0.0.1", hosts, ["127.0.0.2"]), ["127.0.0.1", "1.2.3.4"]);
+});
+
+Deno.test("run() takes addresses of our own network from a tracker in it only", async () => {
+  const nobodys = ["0.1.2.3", "224.0.0.1", "255.255.255.255", "::", "ff02::1"];
+  const hosts = ["192.168.0.9", "10.0.0.1", ...nobodys, "1.2.3.4", "2001:db8::1"];
+  for (const tracker of ["a.example", "1.2.3.5"]) {
+    assert.deepEqual(await heardFrom(tracker, hosts), ["1.2.3.4", "2001:db8::1"]);
+  }
+  for (const tracker of ["home.example", "10.9.9.9"]) {
+    const all = ["192.168.0.9", "10.0.0.1", "1.2.3.4", "2001:db8::1"];
+    assert.deepEqual(await heardFrom(tracker, hosts), all);
+  }
 });
 
 Deno.test("run() asks nothing of this machine but /announce, by whatever name", async () => {

@@ -131,22 +131,6 @@ Deno.test("parseHttpReply() takes what libtorrent takes: unsorted keys, leading 
   });
 });
 
-Deno.test("parseHttpReply() leaves out addresses that no peer can have", () => {
-  const entries = [[0, 1, 2, 3], [224, 0, 0, 1], [255, 255, 255, 255], [127, 0, 0, 1], [192, 0, 2, 1]];
-  const peers = Uint8Array.from(entries.flatMap((ip) => [...ip, 0x1a, 0xe1]));
-  const peers6 = parseHex(
-    "00".repeat(16) + "1ae1" + "ff02" + "00".repeat(13) + "01" + "1ae1" + "20".repeat(16) + "0000",
-  )!;
-  const body = concatBytes(
-    utf8(`d5:peers${peers.length}:`),
-    peers,
-    utf8(`6:peers6${peers6.length}:`),
-    peers6,
-    utf8("e"),
-  );
-  assert.deepEqual(peersOf(parseHttpReply(body)).map((peer) => peer.host), ["127.0.0.1", "192.0.2.1"]);
-});
-
 Deno.test("parseHttpReply() takes 500 peers of a reply and no more, and no half peer", () => {
   const peers = new Uint8Array(6 * 100_000 + 5).fill(9);
   const body = concatBytes(utf8(`d5:peers${peers.length}:`), peers, utf8("e"));
