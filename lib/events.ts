@@ -30,6 +30,7 @@ export interface TransferProgress {
   readonly etaSeconds: number | undefined;
 }
 
+/** Something that a run tells: a change of phase, a line for the log, a moment of a download, or of other long work. */
 export type RunEvent =
   | { readonly kind: "phase"; readonly phase: Phase; readonly previous: Phase }
   | {
@@ -48,4 +49,5 @@ export type RunEvent =
     readonly totalBytes: number;
   };
 
+/** Takes every event of a run, at once and in order. What it throws ends the run. */
 export type Report = (event: RunEvent) => void;

@@ -35,6 +35,7 @@ export interface TcpConn {
   close(): void;
 }
 
+/** A bound TCP port. */
 export interface TcpListener {
   readonly local: Endpoint;
   /** The next connection; null once closed. */
@@ -52,6 +53,7 @@ export interface UdpSocket {
   close(): Promise<void>;
 }
 
+/** Sockets and names. */
 export interface Net {
   /** Port 0 takes a free one. @throws {PortTaken} */
   listenTcp(at: Endpoint): TcpListener;
@@ -71,6 +73,7 @@ export interface HttpResponse {
   readonly body: Uint8Array;
 }
 
+/** Fetching over HTTP. */
 export interface HttpClient {
   /**
    * Gets one document over HTTP or HTTPS, following a few redirects. No cookies are kept or sent.
@@ -116,10 +119,12 @@ export interface OpenFile {
   close(): void;
 }
 
+/** Held until it is released or the process ends. */
 export interface FileLock {
   release(): void;
 }
 
+/** The file system. */
 export interface Files {
   /** "read" and "write" want the file to exist; "create" makes it (mode 0644) or keeps what is there. */
   open(path: string, how: "read" | "write" | "create"): OpenFile;

@@ -4,6 +4,7 @@
 
 import type { ArchiveFormat, Progress } from "./archive.ts";
 
+/** One archive to unpack. */
 export interface ExtractRequest {
   /** The archive's path. Its kind is told by content. */
   readonly archive: string;
@@ -27,6 +28,7 @@ export interface Extracted {
   readonly format: ArchiveFormat;
 }
 
+/** Unpacks archives. */
 export interface Extractor {
   /**
    * @throws {VerificationFailed} The archive is damaged, of no known kind, or holds anything but one `data.ldb`.

@@ -8,6 +8,7 @@ import { type CheckAnswer, type CheckTask, STOP, type TaskFiles } from "./check_
 import { systemFiles } from "./files.ts";
 import { errorOf } from "./worker_failure.ts";
 
+/** Checks pieces of the system's own files. */
 export class WorkerChecker implements PieceChecker {
   readonly #workers: number;
   readonly #inline = new InlineChecker(systemFiles);

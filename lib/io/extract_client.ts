@@ -8,6 +8,7 @@ import { systemFiles } from "./files.ts";
 import type { ExtractAnswer, ExtractJob } from "./extract_worker.ts";
 import { errorOf } from "./worker_failure.ts";
 
+/** Unpacks archives of the system's own files. */
 export class WorkerExtractor implements Extractor {
   async extract(request: ExtractRequest): Promise<Extracted> {
     const { signal } = request;

@@ -4,6 +4,7 @@ import type { Extractor } from "../extract/extractor.ts";
 import type { PieceChecker } from "../torrent/piece_checker.ts";
 import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
 
+/** lib/io/machine.ts has the real one. */
 export interface Machine {
   readonly clock: Clock;
   readonly random: Random;

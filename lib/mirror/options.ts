@@ -9,6 +9,7 @@ export type Source =
   /** 20 bytes (v1, or v2 cut short) or 32 bytes (v2). */
   | { readonly kind: "infoHash"; readonly bytes: Uint8Array };
 
+/** Everything that a `get` is told. Nothing has a default here: those are the command line's. */
 export interface GetOptions {
   /** The authority's Ed25519 public key, 32 bytes. */
   readonly authorityKey: Uint8Array;
@@ -57,6 +58,7 @@ export interface LedgerSummary {
   readonly network: string;
 }
 
+/** How a `get` ended well. */
 export interface GetResult {
   /** The file asked for: the ledger with `extract`, otherwise the archive. */
   readonly path: string;

@@ -32,6 +32,7 @@ export interface LayoutSource extends Pick<Info, "kind" | "pieceLength" | "piece
   readonly paddedLength?: number;
 }
 
+/** Where each piece, block and file of one torrent lies. */
 export class Layout {
   readonly kind: Info["kind"];
   readonly pieceLength: number;

@@ -10,6 +10,7 @@ export interface PieceFiles {
   readonly paths: readonly string[];
 }
 
+/** What is to be checked. */
 export interface CheckJob {
   /** What is read. A file that is not there holds nothing. */
   readonly from: PieceFiles;
@@ -34,6 +35,7 @@ export interface Verdicts {
   readonly bad: readonly number[];
 }
 
+/** Checks pieces on disk. */
 export interface PieceChecker {
   /**
    * Resolves when every piece has its verdict. Nothing reads or writes the files any more once it has settled.
