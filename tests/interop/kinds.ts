@@ -5,15 +5,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import type { RunEvent } from "../../lib/events.ts";
-import { systemClock } from "../../lib/io/clock.ts";
-import { WorkerExtractor } from "../../lib/io/extract_client.ts";
-import { InlineChecker } from "../../lib/torrent/check.ts";
-import { systemFiles } from "../../lib/io/files.ts";
-import { systemHttp } from "../../lib/io/http.ts";
-import { systemNet } from "../../lib/io/net.ts";
-import { systemRandom } from "../../lib/io/random.ts";
+import { SystemMachine } from "../../lib/io/machine.ts";
 import { get } from "../../lib/mirror/get.ts";
-import type { Machine } from "../../lib/mirror/machine.ts";
 import type { GetOptions, GetResult } from "../../lib/mirror/options.ts";
 
 const BLOCK = 16_384;
@@ -72,52 +65,38 @@ export async function fingerprint(path: string): Promise<Record<string, string>>
 }
 
 export interface Got extends AsyncDisposable {
-  readonly events: readonly RunEvent[];
   readonly result: Promise<GetResult>;
-  /** Resolves when the run enters the phase. */
+  /** Resolves once the run has entered the phase. */
   phase(name: string): Promise<void>;
+  /** Resolves once the run has said something that matches. */
+  note(pattern: RegExp): Promise<void>;
 }
 
 /** Starts `get` on loopback: no DHT, no trackers, a free port, no `--extract`. Disposing of it stops it. */
 export function startGet(options: Partial<GetOptions> & Pick<GetOptions, "dataDir" | "source">): Got {
   const stop = new AbortController();
   const events: RunEvent[] = [];
-  const waiters: { name: string; found: () => void }[] = [];
+  const waiters: { wanted: (event: RunEvent) => boolean; found: () => void }[] = [];
   const report = (event: RunEvent) => {
     events.push(event);
-    if (event.kind !== "phase") return;
-    for (const { name, found } of waiters) if (name === event.phase) found();
+    for (const { wanted, found } of waiters) if (wanted(event)) found();
   };
   const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(DEADLINE_MS)]);
-  const result = get({ ...DEFAULTS, ...options }, machine(), report, signal);
+  const result = get({ ...DEFAULTS, ...options }, new SystemMachine("nano-snap test"), report, signal);
   result.catch(() => {}); // reported where it is awaited
+  const event = (what: string, wanted: (event: RunEvent) => boolean) => {
+    const seen = new Promise<void>((found) => waiters.push({ wanted, found }));
+    const ended = result.then(() => assert.fail(`ended before ${what}`));
+    return events.some(wanted) ? Promise.resolve() : Promise.race([seen, ended]);
+  };
   return {
-    events,
     result,
-    phase: (name) => {
-      const come = events.some((event) => event.kind === "phase" && event.phase === name);
-      const seen = come ? Promise.resolve() : new Promise<void>((found) => waiters.push({ name, found }));
-      const ended = result.then(() => assert.fail(`ended before ${name}`));
-      return Promise.race([seen, ended]);
-    },
+    phase: (name) => event(`phase ${name}`, (event) => event.kind === "phase" && event.phase === name),
+    note: (pattern) => event(`${pattern}`, (event) => event.kind === "note" && pattern.test(event.text)),
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error("the test is over"));
       await result.catch(() => {});
     },
-  };
-}
-
-function machine(): Machine {
-  return {
-    clock: systemClock,
-    random: systemRandom,
-    files: systemFiles,
-    net: systemNet,
-    http: systemHttp,
-    extractor: new WorkerExtractor(),
-    checker: new InlineChecker(systemFiles),
-    pid: Deno.pid,
-    client: "nano-snap test",
   };
 }
 
