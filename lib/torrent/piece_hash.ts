@@ -53,7 +53,21 @@ export class PieceHasher {
     }
   }
 
+  /** SHA-256 of each of a v2 piece's blocks, 32 bytes each; undefined when the piece is not all there. */
+  leavesOf(piece: PieceIndex): Uint8Array | undefined {
+    try {
+      return this.#blockHashes(piece, undefined);
+    } catch (error) {
+      if (error instanceof VerificationFailed) return undefined;
+      throw error;
+    }
+  }
+
   #rootOf(piece: PieceIndex, tee: Tee | undefined): Uint8Array {
+    return pieceRoot(this.#layout, piece, this.#blockHashes(piece, tee));
+  }
+
+  #blockHashes(piece: PieceIndex, tee: Tee | undefined): Uint8Array {
     const hashes = new Uint8Array(HASH_BYTES * this.#layout.blockCount(piece));
     for (const { begin, bytes } of this.#parts(piece)) {
       let to = begin / BLOCK_BYTES * HASH_BYTES;
@@ -62,7 +76,7 @@ export class PieceHasher {
       }
       tee?.(begin, bytes);
     }
-    return pieceRoot(this.#layout, piece, hashes);
+    return hashes;
   }
 
   #sha1Of(piece: PieceIndex, tee: Tee | undefined): Uint8Array {

@@ -134,19 +134,17 @@ export class PieceLayers {
   }
 
   /**
-   * What a request (21) for pieces' hashes, or for what is above them, gets.
+   * The part of a file's tree that is known without reading the file: its piece layer and all above.
    *
-   * @returns Fresh bytes; undefined for what is below the piece layer, not known, or no valid request.
+   * @returns undefined when no file has that root, its layer is not whole, or it is one piece (then nothing is).
    */
-  answer(asked: HashSpan): Uint8Array | undefined {
-    const layer = this.#layerOfFile.find((layer) =>
-      layer !== undefined && equalBytes(layer.root, asked.root)
-    );
+  treeOf(root: Uint8Array): MerkleTree | undefined {
+    const layer = this.#layerOfFile.find((layer) => layer !== undefined && equalBytes(layer.root, root));
     if (layer === undefined || layer.pieces === 1 || layer.spans.some((span) => !span.isKnown)) {
       return undefined;
     }
     layer.tree ??= new MerkleTree({ hashes: layer.hashes, level: this.#level });
-    return layer.tree.answer(asked);
+    return layer.tree;
   }
 
   /**

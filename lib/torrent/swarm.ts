@@ -12,6 +12,7 @@ import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.t
 import { METADATA_PIECE_BYTES } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { HashFetch } from "./hash_fetch.ts";
+import { HashService } from "./hash_service.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { LeafFetch } from "./leaf_fetch.ts";
 import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
@@ -72,6 +73,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   #metadata: MetadataFetch | undefined;
   #hashFetch: HashFetch | undefined;
   #leafFetch: LeafFetch | undefined;
+  #hashService: HashService | undefined;
   #uploader: Uploader | undefined;
   #info: Info | undefined;
   #layers: PieceLayers | undefined;
@@ -125,7 +127,10 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#metadata = undefined;
     this.#layers = layers;
     if (layers?.isComplete === false) this.#hashFetch = new HashFetch(layers);
-    if (layers !== undefined) this.#leafFetch = new LeafFetch(layers);
+    if (layers !== undefined) {
+      this.#leafFetch = new LeafFetch(layers);
+      this.#hashService = new HashService(layers, () => this.#download);
+    }
     const { pieceCount, blocksPerPiece } = layout;
     const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
     this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
@@ -324,9 +329,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#listener.onDhtNode({ host: peer.endpoint.host, port });
   }
 
-  /** Piece layers are answered from memory; leaves are not served while we only fetch. */
   onHashRequest(peer: PeerCore, span: HashSpan): void {
-    const hashes = this.#layers?.answer(span);
+    const hashes = this.#hashService?.answer(span, peer.nowMs);
     if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
     // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
     const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
