@@ -97,19 +97,19 @@ export class Content {
   /**
    * Everything on stable storage, the journal closed: the next run trusts it all.
    *
-   * @param isStopped The run ends early, and whoever ended it is not to wait for a slow disk, nor to hear of one that
-   * is full: what could not be closed in time is as after a kill.
+   * @param because Of a run that failed, what fails here as well is only a warning. After an interrupt the process
+   * ends, and nobody is to wait for a slow disk: what could not be closed in time is as after a kill.
    */
-  async close({ isStopped }: { readonly isStopped: boolean }): Promise<void> {
-    const closing = this.#close();
-    if (!isStopped) return await closing;
-    const { clock } = this.#options.machine;
-    const done = new AbortController();
-    const closed = closing.catch((error) => {
+  async close(because: "whole" | "failed" | "interrupted"): Promise<void> {
+    if (because === "whole") return await this.#close();
+    const closing = this.#close().catch((error) => {
       if (!(error instanceof SnapError)) throw error;
       note(this.#options, "warning", `${error.message}; what is whole is kept all the same`);
-    }).finally(() => done.abort());
-    await Promise.race([closed, clock.sleep(CLOSE_PATIENCE_MS, done.signal)]);
+    });
+    if (because === "failed") return await closing;
+    const { clock } = this.#options.machine;
+    const done = new AbortController();
+    await Promise.race([closing.finally(() => done.abort()), clock.sleep(CLOSE_PATIENCE_MS, done.signal)]);
   }
 
   async #close(): Promise<void> {

@@ -3,7 +3,7 @@
 
 import { toHex } from "../bytes.ts";
 import { chanceFrom } from "../chance.ts";
-import { NetworkStalled } from "../errors.ts";
+import { Interrupted, NetworkStalled } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
@@ -119,19 +119,20 @@ class Fetch implements SwarmListener {
     signal.addEventListener("abort", onAbort);
     line.session.failed.catch((error) => this.#broken.reject(error));
     line.session.add(this.#swarm);
-    let isStopped = true;
+    let isWhole = false;
     try {
       this.#spawn(this.#tickForEver());
       this.#spawn(this.#learnNamedPeers());
       const fetched = await this.#fetch();
-      isStopped = false;
+      isWhole = true;
       return fetched;
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#stop.abort();
       line.session.remove(this.#swarm);
       await Promise.all(this.#tasks);
-      await Promise.all([this.#trackers[Symbol.asyncDispose](), this.#content?.close({ isStopped })]);
+      const because = isWhole ? "whole" : signal.reason instanceof Interrupted ? "interrupted" : "failed";
+      await Promise.all([this.#trackers[Symbol.asyncDispose](), this.#content?.close(because)]);
     }
   }
 
