@@ -7,7 +7,7 @@ import { PythonPeer } from "./support.ts";
 export const TEST_KEY = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
 
 export interface TorrentRecipe {
-  /** The file. */
+  /** The file, or the folder. */
   readonly path: string;
   /** Where the .torrent goes. */
   readonly torrent: string;
@@ -20,6 +20,8 @@ export interface TorrentRecipe {
   readonly xSnapshot?: Record<string, unknown>;
   /** The name inside the torrent, when it is not the file's own. */
   readonly name?: string;
+  /** Where pad files go; libtorrent's default for the kind when not given (v1: nowhere, hybrid: with tail). */
+  readonly padding?: "tail" | "no tail";
 }
 
 export interface MadeTorrent {
@@ -31,6 +33,7 @@ export interface MadeTorrent {
   readonly magnet: string;
   /** With the v2 hash and nothing else. */
   readonly magnet_v2: string | null;
+  /** Bytes of all files, without padding. */
   readonly size: number;
   readonly pieces: number;
   readonly name: string;
@@ -49,6 +52,8 @@ export interface SessionOptions {
   readonly name?: string;
   /** More settings_pack entries. */
   readonly settings?: Record<string, unknown>;
+  /** Keeps what `handshakes` gives. */
+  readonly logPeers?: boolean;
 }
 
 export interface SwarmSession {
@@ -180,8 +185,20 @@ export class LibtorrentSwarm implements AsyncDisposable {
     await this.peer.call("wait_uploaded", { session: of.session, bytes }, deadlineMs);
   }
 
-  async connect(from: SwarmSession, port: number): Promise<void> {
-    await this.peer.call("connect", { session: from.session, port });
+  /** Dials 127.0.0.1, or `host`. `asV2`: with the v2 hash, otherwise with v1 where the torrent has one. */
+  async connect(
+    from: SwarmSession,
+    port: number,
+    options: { host?: string; asV2?: boolean } = {},
+  ): Promise<void> {
+    const { host = "127.0.0.1", asV2 = false } = options;
+    await this.peer.call("connect", { session: from.session, port, host, flags: asV2 ? 0x80 : 0 });
+  }
+
+  /** Lines of its peer log on handshakes and hashes, such as `==> HANDSHAKE [ ih: …`; needs `logPeers`. */
+  async handshakes(of: SwarmSession): Promise<string[]> {
+    const { lines } = await this.peer.call<{ lines: string[] }>("handshakes", { session: of.session });
+    return lines;
   }
 
   async status(of: SwarmSession): Promise<SwarmStatus> {
@@ -211,6 +228,10 @@ export class LibtorrentSwarm implements AsyncDisposable {
 }
 
 function inPython(options: object): Record<string, unknown> {
-  const names: Record<string, string> = { upLimit: "up_limit", downLimit: "down_limit" };
+  const names: Record<string, string> = {
+    upLimit: "up_limit",
+    downLimit: "down_limit",
+    logPeers: "log_peers",
+  };
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [names[name] ?? name, value]));
 }

@@ -9,6 +9,11 @@ import libtorrent as lt
 
 HOST = "127.0.0.1"
 KINDS = {"hybrid": 0, "v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only}
+PADDING = {
+    None: 0,
+    "tail": lt.create_torrent.canonical_files,
+    "no tail": lt.create_torrent.canonical_files_no_tail_padding,
+}
 
 
 def expanded_key(seed):
@@ -23,11 +28,11 @@ def short_v2(hashes):
     return lt.sha1_hash(bytes.fromhex(str(hashes.v2))[:20])
 
 
-def create_torrent(path, torrent, kind, piece_size, trackers, web_seeds, x_snapshot, name):
+def create_torrent(path, torrent, kind, piece_size, trackers, web_seeds, x_snapshot, name, padding=None):
     parent, own_name = os.path.split(path)
     files = lt.file_storage()
     lt.add_files(files, path)
-    creator = lt.create_torrent(files, piece_size=piece_size, flags=KINDS[kind])
+    creator = lt.create_torrent(files, piece_size=piece_size, flags=KINDS[kind] | PADDING[padding])
     for tracker in trackers:
         creator.add_tracker(tracker, 0)
     for web_seed in web_seeds:
@@ -48,13 +53,15 @@ def create_torrent(path, torrent, kind, piece_size, trackers, web_seeds, x_snaps
     hashes = made.info_hashes()
     v1 = str(hashes.v1) if hashes.has_v1() else None
     v2 = str(hashes.v2) if hashes.has_v2() else None
+    inside = made.files()
+    real = [i for i in range(inside.num_files()) if not inside.file_flags(i) & lt.file_storage.flag_pad_file]
     return {
         "torrent": torrent,
         "v1": v1,
         "v2": v2,
         "magnet": lt.make_magnet_uri(made),
         "magnet_v2": f"magnet:?xt=urn:btmh:1220{v2}" if v2 else None,
-        "size": made.files().file_size(0),  # total_size() of a v2-only torrent counts its padding
+        "size": sum(inside.file_size(i) for i in real),  # total_size() counts the padding
         "pieces": made.num_pieces(),
         "name": made.name(),
     }

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import sys
 
 import libtorrent as lt
@@ -20,6 +21,7 @@ from recipes import HOST, create_torrent, expanded_key, krpc, short_v2
 TEST_SEED = bytes(range(32))
 TEST_KEY = bytes.fromhex("03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8")
 ASK_AGAIN_S = 0.03
+HANDSHAKE_LINE = re.compile(r"(<==|==>) (HANDSHAKE \[ ih: [0-9a-f]+|HASH\w+)")
 UNLIMITED = 1 << 30
 
 LOOPBACK_SETTINGS = {
@@ -66,6 +68,9 @@ class Session:
         policy = 1 if options.get("encryption", False) else 2
         settings["in_enc_policy"] = settings["out_enc_policy"] = policy
         settings.update(options.get("settings", {}))
+        if options.get("log_peers"):
+            settings["alert_mask"] |= lt.alert.category_t.peer_log_notification
+        self.handshakes = []
         self.waiters = []
         self.handle = None
         self.port = None
@@ -80,6 +85,11 @@ class Session:
 
     def dispatch(self):
         for alert in self.ses.pop_alerts():
+            if isinstance(alert, lt.peer_log_alert):
+                said = HANDSHAKE_LINE.search(alert.message())
+                if said:
+                    self.handshakes.append(said.group())
+                continue
             if isinstance(alert, lt.listen_failed_alert):
                 print(f"listen failed: {alert.message()}", file=sys.stderr)
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.torrent_conflict_alert)):
@@ -260,17 +270,29 @@ class Swarm:
     # Torrents
 
     async def do_create_torrent(
-        self, path, torrent, kind="hybrid", piece_size=32 << 20, trackers=(), web_seeds=(), x_snapshot=None, name=None
+        self,
+        path,
+        torrent,
+        kind="hybrid",
+        piece_size=32 << 20,
+        trackers=(),
+        web_seeds=(),
+        x_snapshot=None,
+        name=None,
+        padding=None,
     ):
-        """Writes `torrent` for the file at `path`. `name` is the name inside it, if not the file's own."""
+        """
+        Writes `torrent` for the file or folder at `path`. `name` is the name inside it, if not the file's own.
+        `padding`: where pad files go, "tail" or "no tail"; None is libtorrent's default for the kind.
+        """
         return await asyncio.to_thread(
-            create_torrent, path, torrent, kind, piece_size, trackers, web_seeds, x_snapshot, name
+            create_torrent, path, torrent, kind, piece_size, trackers, web_seeds, x_snapshot, name, padding
         )
 
     async def do_add_seed(self, dir, torrent, **options):
         """
         A session that has the file. Options: seed_mode (no check; serves no leaf hashes at first), dht, up_limit
-        (bytes/s), utp, encryption, listen, name (the file's name in `dir`), settings.
+        (bytes/s), utp, encryption, listen, name (the file's name in `dir`), settings, log_peers (for `handshakes`).
         """
         name, session = await self.open_session(options)
         params = params_for(torrent, dir, options)
@@ -347,9 +369,15 @@ class Swarm:
                 return {"uploaded": sent}
             await asyncio.sleep(ASK_AGAIN_S)
 
-    async def do_connect(self, session, port, host=HOST):
-        self.sessions[session].handle.connect_peer((host, port), 0, 0)
+    async def do_connect(self, session, port, host=HOST, flags=0):
+        """Dials. `flags` are libtorrent's pex_flags: with 0x80 it takes the peer for one that speaks v2."""
+        self.sessions[session].handle.connect_peer((host, port), 0, flags)
         return {}
+
+    async def do_handshakes(self, session):
+        """What the peer log says of handshakes so far, of a session with `log_peers`."""
+        self.sessions[session].dispatch()
+        return {"lines": self.sessions[session].handshakes}
 
     async def do_status(self, session):
         one = self.sessions[session]
