@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { InvariantBroken, NotEnoughSpace } from "../../lib/errors.ts";
 import type { Layout, PieceIndex } from "../../lib/torrent/layout.ts";
-import { CHECKPOINT_BYTES, CHECKPOINT_MS, type Resumed, ResumeJournal } from "../../lib/torrent/resume.ts";
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_MS,
+  peekPieces,
+  type Resumed,
+  ResumeJournal,
+  type ResumeOptions,
+} from "../../lib/torrent/resume.ts";
 import { layoutOf } from "./fixtures.ts";
 import { MemoryFiles } from "./memory_files.ts";
 
@@ -23,9 +30,13 @@ class Machine {
     return this.layout.files.map((_, i) => this.files.stat(`data${i}`)!);
   }
 
-  open(): Resumed {
+  get options(): ResumeOptions {
     const { files, torrent, layout } = this;
-    return ResumeJournal.open({ files, path: JOURNAL, torrent, layout, data: this.facts() });
+    return { files, path: JOURNAL, torrent, layout, data: this.facts() };
+  }
+
+  open(more: Partial<ResumeOptions> = {}): Resumed {
+    return ResumeJournal.open({ ...this.options, ...more });
   }
 
   pieces(...numbers: number[]): PieceIndex[] {
@@ -470,4 +481,40 @@ Deno.test("ResumeJournal agrees with a model over random runs, kills and power l
       }
     }
   }));
+});
+
+Deno.test("ResumeJournal of files that others write to is for those bytes only, in the same boot too", async () => {
+  for (const isClosed of [true, false]) {
+    const machine = new Machine();
+    const { journal } = machine.open({ isForeign: true });
+    journal.addPieces(machine.pieces(1, 2), 0);
+    await journal.removePieces(machine.pieces(3, 4, 5, 6, 7, 8, 9, 0));
+    if (isClosed) await journal.closeClean(machine.storage);
+    assert.deepEqual(told(machine.open({ isForeign: true })), [[1, 2], [], true]);
+    machine.files.put("data0", machine.files.get("data0"));
+    assert.deepEqual(told(machine.open({ isForeign: true })), [[], ALL, false], "written to");
+  }
+});
+
+Deno.test("ResumeJournal.open() with distrust suspects all that is there, and so does the next run until it is hashed", () => {
+  const machine = new Machine();
+  machine.open().journal.addPieces(machine.pieces(1, 2), 0);
+  const { journal, ...found } = machine.open({ distrust: true });
+  assert.deepEqual([[...found.trusted], [...found.suspect]], [[], ALL]);
+  journal.addPieces(machine.pieces(0, 1), 0);
+  assert.deepEqual(told(machine.open()), [[0, 1], [2, 3, 4, 5, 6, 7, 8, 9], true]);
+});
+
+Deno.test("peekPieces() names what may be there, and changes nothing", () => {
+  const machine = new Machine();
+  machine.files.put("data0", new Uint8Array(5 * 16384));
+  const { journal } = machine.open();
+  journal.addPieces(machine.pieces(1, 2), 0);
+  const before = machine.files.get(JOURNAL);
+  assert.deepEqual([...peekPieces(machine.options)], [1, 2]);
+  machine.files.boot = "another";
+  assert.deepEqual([...peekPieces(machine.options)], [1, 2], "suspect now");
+  assert.deepEqual(machine.files.get(JOURNAL), before);
+  machine.files.all.delete(JOURNAL);
+  assert.deepEqual([...peekPieces(machine.options)], [0, 1, 2, 3, 4], "as far as the file reaches");
 });
