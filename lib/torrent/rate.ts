@@ -1,14 +1,20 @@
 // How many bytes a second, over the last few seconds. The time is an argument.
 
-/** Seconds that a rate looks back, in slots of half a second. */
+/** How many slots a rate looks back, and how long each is when nothing else is asked for: three seconds together. */
 const SLOTS = 6;
 const SLOT_MS = 500;
 
 export class RateMeter {
+  readonly #slotMs: number;
   readonly #slots = new Float64Array(SLOTS);
   #slot = 0;
   #startedMs: number | undefined;
   #total = 0;
+
+  /** @param slotMs A sixth of the time that the rate looks back. */
+  constructor(slotMs = SLOT_MS) {
+    this.#slotMs = slotMs;
+  }
 
   /** All bytes ever added. */
   get total(): number {
@@ -21,20 +27,20 @@ export class RateMeter {
     this.#total += bytes;
   }
 
-  /** Bytes per second over the last three seconds, or since the first byte. */
+  /** Bytes per second over that time, or since the first byte. */
   perSecond(nowMs: number): number {
     if (this.#startedMs === undefined) return 0;
     this.#advance(nowMs);
     let sum = 0;
     for (const bytes of this.#slots) sum += bytes;
-    const currentMs = nowMs - this.#startedMs - this.#slot * SLOT_MS;
-    const spanMs = Math.min(this.#slot, SLOTS - 1) * SLOT_MS + currentMs;
-    return sum * 1000 / Math.max(spanMs, SLOT_MS / 2);
+    const currentMs = nowMs - this.#startedMs - this.#slot * this.#slotMs;
+    const spanMs = Math.min(this.#slot, SLOTS - 1) * this.#slotMs + currentMs;
+    return sum * 1000 / Math.max(spanMs, this.#slotMs / 2);
   }
 
   #advance(nowMs: number): void {
     this.#startedMs ??= nowMs;
-    const slot = Math.floor((nowMs - this.#startedMs) / SLOT_MS);
+    const slot = Math.floor((nowMs - this.#startedMs) / this.#slotMs);
     if (slot <= this.#slot) return;
     if (slot - this.#slot >= SLOTS) this.#slots.fill(0);
     else for (let next = this.#slot + 1; next <= slot; next++) this.#slots[next % SLOTS] = 0;

@@ -3,7 +3,7 @@
 // read costs one buffer and one queue.
 
 import { VerificationFailed } from "../errors.ts";
-import { Choker } from "./choker.ts";
+import { Choker, UPLOAD_SLOTS } from "./choker.ts";
 import type { Download } from "./download.ts";
 import type { PieceIndex } from "./layout.ts";
 import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "./limits.ts";
@@ -21,9 +21,16 @@ interface Asked {
 interface Customer {
   readonly peer: PeerCore;
   readonly connectedMs: number;
+  /** Bytes to it. */
   readonly rate: RateMeter;
+  /** Bytes to it and from it, over the time that the choker judges by. */
+  readonly took: RateMeter;
+  readonly gave: RateMeter;
   queue: Asked[];
 }
+
+/** The choker judges by the last twenty seconds (BEP 3): two of its rounds, in slots of a RateMeter. */
+const JUDGED_SLOT_MS = 20_000 / 6;
 
 export class Uploader {
   readonly rate = new RateMeter();
@@ -45,32 +52,28 @@ export class Uploader {
 
   join(peer: PeerCore): void {
     if (this.#customers.has(peer.number)) return;
-    const connectedMs = peer.nowMs;
-    this.#customers.set(peer.number, { peer, connectedMs, rate: new RateMeter(), queue: [] });
+    this.#customers.set(peer.number, {
+      peer,
+      connectedMs: peer.nowMs,
+      rate: new RateMeter(),
+      took: new RateMeter(JUDGED_SLOT_MS),
+      gave: new RateMeter(JUDGED_SLOT_MS),
+      queue: [],
+    });
   }
 
   leave(peer: PeerCore): void {
     this.#customers.delete(peer.number);
   }
 
-  /** Chooses anew whom to serve, when it is time or when somebody's interest changed. */
+  /**
+   * Chooses anew whom to serve, when it is time; to be called about once a second.
+   *
+   * @param isUrgent Somebody's interest changed: a free slot is given at once, the others only when it is time.
+   */
   rechoke(nowMs: number, isUrgent = false): void {
-    if (!isUrgent && !this.#choker.isDue(nowMs)) return;
-    const peers = [...this.#customers.values()].map(({ peer, connectedMs, rate }) => ({
-      number: peer.number,
-      wanted: peer.wanted,
-      snubbed: peer.snubbed,
-      downRate: peer.requests.rate.perSecond(nowMs),
-      upRate: rate.perSecond(nowMs),
-      connectedMs,
-    }));
-    const served = this.#choker.choose(peers, { isSeeding: this.#download.isComplete, nowMs });
-    for (const customer of this.#customers.values()) {
-      const isServed = served.has(customer.peer.number);
-      if (isServed !== customer.peer.choking) continue;
-      customer.peer.setChoking(!isServed);
-      if (!isServed) this.#refuseAll(customer);
-    }
+    if (!isUrgent) this.#measure(nowMs);
+    if (this.#choker.isDue(nowMs) || (isUrgent && this.#hasFreeSlot())) this.#choose(nowMs);
   }
 
   onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
@@ -95,25 +98,31 @@ export class Uploader {
     refuse(peer, piece, begin, length);
   }
 
-  /** Fills the peer's send buffer as far as it has room and the limit allows. */
+  /** Fills the peer's send buffer as far as it has room; with a limit every peer's, as far as that allows. */
   pump(peer: PeerCore, nowMs: number): void {
+    if (this.#limit !== undefined) return this.pumpAll(nowMs);
     const customer = this.#customers.get(peer.number);
-    if (customer === undefined) return;
-    const { queue } = customer;
-    let served = 0;
-    while (served < queue.length && peer.out.pending < SEND_LOW_WATER_BYTES) {
-      if (this.#limit?.isOpen(nowMs) === false) break;
-      this.#send(customer, queue[served++]!, nowMs);
-    }
-    if (served > 0) queue.splice(0, served);
+    if (customer !== undefined) { while (hasRoom(customer, nowMs)) this.#sendNext(customer, nowMs); }
   }
 
-  /** To be called when the limit may have opened again. */
+  /** To be called when the limit may have opened again: everybody gets a block in turn. */
   pumpAll(nowMs: number): void {
-    for (const { peer } of this.#customers.values()) this.pump(peer, nowMs);
+    for (let isBusy = true; isBusy;) {
+      isBusy = false;
+      for (const customer of [...this.#customers.values()]) {
+        if (this.#limit?.isOpen(nowMs) === false) return;
+        if (!hasRoom(customer, nowMs)) continue;
+        isBusy = true;
+        this.#sendNext(customer, nowMs);
+        // Behind the others: the next time the limit opens it is their turn.
+        this.#customers.delete(customer.peer.number);
+        this.#customers.set(customer.peer.number, customer);
+      }
+    }
   }
 
-  #send({ peer, rate }: Customer, { piece, begin, length }: Asked, nowMs: number): void {
+  #sendNext({ peer, rate, queue }: Customer, nowMs: number): void {
+    const { piece, begin, length } = queue.shift()!;
     const size = this.#download.layout.pieceSize(piece);
     try {
       peer.out.block(piece, begin, length, (into) => {
@@ -131,12 +140,53 @@ export class Uploader {
     rate.add(length, nowMs);
   }
 
+  #measure(nowMs: number): void {
+    for (const { peer, rate, took, gave } of this.#customers.values()) {
+      took.add(rate.total - took.total, nowMs);
+      gave.add(peer.requests.rate.total - gave.total, nowMs);
+    }
+  }
+
+  #hasFreeSlot(): boolean {
+    let served = 0;
+    for (const { peer } of this.#customers.values()) if (peer.wanted && !peer.choking) served++;
+    return served < UPLOAD_SLOTS;
+  }
+
+  #choose(nowMs: number): void {
+    const peers = [...this.#customers.values()].map(({ peer, connectedMs, took, gave }) => ({
+      number: peer.number,
+      wanted: peer.wanted,
+      snubbed: peer.snubbed,
+      downRate: gave.perSecond(nowMs),
+      upRate: took.perSecond(nowMs),
+      connectedMs,
+    }));
+    const served = this.#choker.choose(peers, { isSeeding: this.#download.isComplete, nowMs });
+    for (const customer of this.#customers.values()) {
+      const isServed = served.has(customer.peer.number);
+      if (isServed !== customer.peer.choking) continue;
+      customer.peer.setChoking(!isServed);
+      if (!isServed) this.#refuseAll(customer);
+    }
+  }
+
   #refuseAll(customer: Customer): void {
     const { queue } = customer;
     customer.queue = [];
     for (const { piece, begin, length } of queue) refuse(customer.peer, piece, begin, length);
   }
 }
+
+/** What waits in a send buffer delays our own requests behind it: at most what its line takes in a short time. */
+function hasRoom({ peer, rate, queue }: Customer, nowMs: number): boolean {
+  if (queue.length === 0) return false;
+  const { pending } = peer.out;
+  return pending === 0 ||
+    pending < Math.min(SEND_LOW_WATER_BYTES, rate.perSecond(nowMs) * SEND_AHEAD_SECONDS);
+}
+
+const SEND_AHEAD_SECONDS = 0.25;
 
 /** Without the fast extension silence is the refusal. */
 function refuse(peer: PeerCore, piece: number, begin: number, length: number): void {
