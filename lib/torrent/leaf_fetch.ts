@@ -2,6 +2,7 @@
 // once instead of after the piece came again. Nice to have: whoever refuses or stays silent is not asked again, and
 // when nobody answers, the piece's next attempt tells too.
 
+import { equalBytes } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 import { HASH_TIMEOUT_MS } from "./limits.ts";
 import type { PieceIndex } from "./layout.ts";
@@ -68,7 +69,7 @@ export class LeafFetch {
     hashes: Uint8Array,
   ): { readonly piece: PieceIndex; readonly leaves: Uint8Array } | undefined {
     for (const { piece, waitingFor, span: asked } of this.#wanted.values()) {
-      if (waitingFor !== peer.number || asked.index !== span.index) continue;
+      if (waitingFor !== peer.number || !isSame(asked, span)) continue;
       const leaves = this.#layers.verifyLeaves(piece, span, hashes);
       if (leaves === undefined) throw new WireFault("BEP 52", "hashes that prove nothing");
       this.#wanted.delete(piece);
@@ -79,9 +80,14 @@ export class LeafFetch {
 
   onReject(peer: PeerCore, span: HashSpan): void {
     for (const wanted of this.#wanted.values()) {
-      if (wanted.waitingFor === peer.number && wanted.span.index === span.index) {
+      if (wanted.waitingFor === peer.number && isSame(wanted.span, span)) {
         wanted.waitingFor = undefined;
       }
     }
   }
+}
+
+/** Files begin to count anew: the place alone does not say which piece is meant. */
+function isSame(a: HashSpan, b: HashSpan): boolean {
+  return a.index === b.index && equalBytes(a.root, b.root);
 }

@@ -1,9 +1,12 @@
 // A torrent whose content is the fixture file (or several), with its hashes, and a place in memory to fetch it to.
 
+import { equalBytes } from "../../lib/bytes.ts";
 import { VerificationFailed } from "../../lib/errors.ts";
 import { Download } from "../../lib/torrent/download.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../../lib/torrent/layout.ts";
 import { type Info, parseInfo } from "../../lib/torrent/metainfo.ts";
+import { blockHashes, MerkleTree } from "../../lib/torrent/merkle.ts";
+import type { HashSpan } from "../../lib/torrent/wire.ts";
 import { PieceLayers } from "../../lib/torrent/piece_layers.ts";
 import { PieceSet } from "../../lib/torrent/piece_set.ts";
 import type { Storage } from "../../lib/torrent/storage.ts";
@@ -16,9 +19,11 @@ export class FixtureTorrent {
   readonly layout: Layout;
   readonly #pieceLayers: ReadonlyMap<string, Uint8Array>;
   readonly #files: readonly Uint8Array[];
+  readonly #trees: MerkleTree[] = [];
 
   constructor(kind: Info["kind"], pieceLength: number, lengths: readonly number[]) {
-    this.#files = lengths.map(fixtureBytes);
+    // Files of one length are not alike.
+    this.#files = lengths.map((length, i) => fixtureBytes(length).map((byte) => byte ^ i));
     const files = this.#files.map((data, i) => ({ path: lengths.length === 1 ? [] : [`f${i}.bin`], data }));
     const { infoBytes, pieceLayers } = buildTorrent({ kind, name: "fixture", pieceLength, files });
     this.info = parseInfo(infoBytes);
@@ -30,6 +35,16 @@ export class FixtureTorrent {
   layers(which: "known" | "unknown" = "known"): PieceLayers | undefined {
     if (this.info.kind === "v1") return undefined;
     return new PieceLayers(this.layout, which === "known" ? this.#pieceLayers : new Map());
+  }
+
+  /** What a seed that knows every leaf answers to a hash request; undefined for one to refuse. */
+  answer(asked: HashSpan): Uint8Array | undefined {
+    const file = this.layout.files.findIndex(({ piecesRoot }) =>
+      piecesRoot && equalBytes(piecesRoot, asked.root)
+    );
+    if (file < 0) return undefined;
+    this.#trees[file] ??= new MerkleTree({ hashes: blockHashes(this.#files[file]!) });
+    return this.#trees[file].answer(asked);
   }
 
   /** The bytes of a block. */
