@@ -59,6 +59,15 @@ export function parseIpv4(text: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** What bans and limits count as one stranger: an IPv4 address, or the 64 bits that every owner of IPv6 has at least. */
+export function networkOf(host: string): string {
+  if (!host.includes(":")) return host;
+  const bytes = parseIp(host);
+  return bytes === undefined
+    ? host
+    : formatIp(Uint8Array.of(...bytes.subarray(0, 8), 0, 0, 0, 0, 0, 0, 0, 0));
+}
+
 /** A peer in compact form: address and port, 6 or 18 bytes; undefined when the host is no address. */
 export function encodeCompactPeer({ host, port }: Endpoint): Uint8Array | undefined {
   const ip = parseIp(host);

@@ -5,7 +5,7 @@
 //     ^________|___________|   failed or closed: again later, or forgotten
 //   banned: by host, for as long as we run
 
-import { endpointKey } from "./compact.ts";
+import { endpointKey, networkOf } from "./compact.ts";
 import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_PORTS_PER_HOST } from "./limits.ts";
 import type { PeerSource } from "./peer_owner.ts";
 import type { Endpoint } from "../ports.ts";
@@ -50,13 +50,14 @@ export class PeerBook {
       }
       return false;
     }
-    if (this.#banned.has(endpoint.host)) return false;
-    const ports = this.#perHost.get(endpoint.host) ?? 0;
+    if (this.isBanned(endpoint.host)) return false;
+    const network = networkOf(endpoint.host);
+    const ports = this.#perHost.get(network) ?? 0;
     if (source !== "user" && (this.#entries.size >= MAX_CANDIDATES || ports >= MAX_PORTS_PER_HOST)) {
       return false;
     }
     this.#entries.set(key, { endpoint, source, state: "known", failures: 0, notBeforeMs: nowMs });
-    this.#perHost.set(endpoint.host, ports + 1);
+    this.#perHost.set(network, ports + 1);
     return true;
   }
 
@@ -111,19 +112,23 @@ export class PeerBook {
   }
 
   isBanned(host: string): boolean {
-    return this.#banned.has(host);
+    return this.#banned.has(networkOf(host));
   }
 
   /** Nothing more is heard from or said to this host. */
   ban(host: string): void {
-    this.#banned.add(host);
-    for (const [key, entry] of this.#entries) if (entry.endpoint.host === host) this.#forget(key, entry);
+    const network = networkOf(host);
+    this.#banned.add(network);
+    for (const [key, entry] of this.#entries) {
+      if (networkOf(entry.endpoint.host) === network) this.#forget(key, entry);
+    }
   }
 
   #forget(key: string, entry: Entry): void {
     this.#entries.delete(key);
-    const left = (this.#perHost.get(entry.endpoint.host) ?? 1) - 1;
-    if (left > 0) this.#perHost.set(entry.endpoint.host, left);
-    else this.#perHost.delete(entry.endpoint.host);
+    const network = networkOf(entry.endpoint.host);
+    const left = (this.#perHost.get(network) ?? 1) - 1;
+    if (left > 0) this.#perHost.set(network, left);
+    else this.#perHost.delete(network);
   }
 }

@@ -7,7 +7,7 @@
 import { WireFault } from "../errors.ts";
 import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
 import { equalBytes } from "../bytes.ts";
-import { endpointKey } from "./compact.ts";
+import { endpointKey, networkOf } from "./compact.ts";
 import { DIAL_TIMEOUT_MS, MAX_HALF_OPEN, MAX_PORTS_PER_HOST, SEND_HIGH_WATER_BYTES } from "./limits.ts";
 import { PeerCore } from "./peer_core.ts";
 import type { Candidate } from "./peer_book.ts";
@@ -138,8 +138,9 @@ export class Session implements AsyncDisposable {
 
   #isUnwelcome(host: string): boolean {
     if (this.#links.size >= this.#options.maxPeers) return true;
+    const network = networkOf(host);
     let fromHost = 0;
-    for (const { conn } of this.#links.values()) if (conn.remote.host === host) fromHost++;
+    for (const { conn } of this.#links.values()) if (networkOf(conn.remote.host) === network) fromHost++;
     if (fromHost >= MAX_PORTS_PER_HOST * this.#swarms.size) return true;
     return [...this.#swarms].some((swarm) => swarm.book.isBanned(host));
   }

@@ -137,9 +137,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     for (const peer of this.#peers.values()) {
       peer.learnTorrent();
       // Opened by a name of unknown kind, it cannot carry hash requests: opened again it can.
-      if (layers !== undefined && peer.isGreeted && !peer.isV2 && peer.source !== "incoming") {
-        this.#reopen(peer);
-      }
+      if (layers?.isComplete === false && !peer.isV2) this.#reopen(peer);
     }
   }
 
@@ -416,7 +414,13 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#listener.onFault(peer, why);
   }
 
+  /** One that dialed us is dialed where it listens, if it said so. */
   #reopen(peer: PeerCore): void {
+    if (peer.source === "incoming") {
+      const port = peer.theirs?.port;
+      if (port === undefined) return;
+      this.book.add({ host: peer.endpoint.host, port }, "incoming", peer.nowMs);
+    }
     this.#reopened.add(peer.number);
     this.#condemned.push({ peer, why: "is opened again to speak v2" });
   }
