@@ -1,5 +1,6 @@
 // Runs every command of docs/mirror-leech-mode.md, in its order and in one folder, with `nano-snap` on PATH being the
-// program of this tree and its DHT being the one on loopback. A document whose commands fail is wrong.
+// program of this tree and its DHT being the one on loopback. A document whose commands fail is wrong. Then those of
+// README.md that run the program from a checkout; its installer has tests/e2e/install_test.ts, its tests .ci/run.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -14,21 +15,28 @@ const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 const SMALL = 25_000;
 
 Deno.test({
-  name: "docs/mirror-leech-mode.md: each command ends 0 and leaves the ledger",
+  name: "docs/mirror-leech-mode.md and README.md: each command ends 0 and leaves the ledger",
   ignore: needStage("7zz"),
   async fn() {
     const commands = commandsOf(Deno.readTextFileSync(join(ROOT, "docs", "mirror-leech-mode.md")));
-    assert.ok(commands.length >= 6, `only ${commands.length} commands found`);
+    assert.ok(commands.length >= 7, `only ${commands.length} commands found`);
     await using stage = await Stage.open();
     const published = await stage.publish({ blocks: SMALL, pieceSize: 1 << 20 });
     const bin = stage.temp.join("bin");
     Deno.mkdirSync(bin);
     // The two options that have no variable keep the program on loopback.
-    const shim = `#!/bin/sh
+    const program = `#!/bin/sh
 [ "$1" = get ] && set -- "$@" --bind 127.0.0.1 --no-trackers
 exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
 `;
-    Deno.writeTextFileSync(join(bin, "nano-snap"), shim, { mode: 0o755 });
+    // As from a checkout, with the Deno that is running.
+    const npx = `#!/bin/sh
+[ "$1 $2 $3 $4 $5" = "-y deno@2.9.6 run -A main.ts" ] || { echo "what is npx $*?" >&2; exit 1; }
+shift 5
+exec nano-snap "$@"
+`;
+    Deno.writeTextFileSync(join(bin, "nano-snap"), program, { mode: 0o755 });
+    Deno.writeTextFileSync(join(bin, "npx"), npx, { mode: 0o755 });
     const env = {
       PATH: `${bin}:${Deno.env.get("PATH")}`,
       DHT_BOOTSTRAP: stage.swarm.bootstrap(),
@@ -37,11 +45,20 @@ exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
       RUNNER_TEMP: stage.temp.path,
       SEED: `127.0.0.1:${published.seeds[0]?.port}`,
     };
-    for (const command of commands) {
-      const result = await runProgram("bash", ["-euc", command], { cwd: stage.temp.path, env });
-      assert.equal(result.code, 0, `${command}\n${result.stderr}`);
-    }
-    for (const folder of ["nano-data", "nano"]) {
+    const run = async (commands: readonly string[], cwd: string) => {
+      for (const command of commands) {
+        const result = await runProgram("bash", ["-euc", command], { cwd, env });
+        assert.equal(result.code, 0, `${command}\n${result.stderr}`);
+      }
+    };
+    await run(commands, stage.temp.path);
+    const checkout = stage.temp.join("checkout");
+    Deno.mkdirSync(checkout);
+    const readme = commandsOf(Deno.readTextFileSync(join(ROOT, "README.md")))
+      .filter((command) => command.includes("main.ts"));
+    assert.equal(readme.length, 1);
+    await run(readme, checkout);
+    for (const folder of ["nano-data", "nano", "checkout/nano-data"]) {
       assert.equal(sha256OfFile(stage.temp.join(folder, "data.ldb")), published.ledger.sha256);
     }
   },
