@@ -9,7 +9,7 @@ import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
 import { Blame } from "./blame.ts";
 import { equalBytes } from "../bytes.ts";
 import { expectedHash } from "./check.ts";
-import { sha256 } from "../hash.ts";
+import { sha256Into } from "../hash.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
@@ -92,7 +92,7 @@ export class Download {
       return DUPLICATE;
     }
     this.storage.write(piece, block * BLOCK_BYTES, data);
-    if (active.hashes.length > 0) active.hashes.set(sha256(data), block * HASH_BYTES);
+    if (active.hashes.length > 0) sha256Into(data, active.hashes, block * HASH_BYTES);
     active.receive(block, sender);
     return active.isComplete ? this.#judge(active) : TAKEN;
   }
@@ -144,7 +144,7 @@ export class Download {
     for (let block = 0; block < blockCount; block++) {
       const data = buffer.subarray(0, this.layout.blockSize(piece, block));
       this.storage.read(piece, block * BLOCK_BYTES, data);
-      hashes.set(sha256(data), block * HASH_BYTES);
+      sha256Into(data, hashes, block * HASH_BYTES);
     }
     return hashes;
   }
