@@ -1,0 +1,168 @@
+// The session against hand-made connections; tests/sim runs it against whole swarms.
+
+import assert from "node:assert/strict";
+import { utf8 } from "../../lib/bytes.ts";
+import type { Endpoint, Net, TcpConn } from "../../lib/ports.ts";
+import { hashesOf } from "../../lib/torrent/handshake.ts";
+import { MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
+import { Session } from "../../lib/torrent/session.ts";
+import { Swarm } from "../../lib/torrent/swarm.ts";
+import { VirtualClock } from "../sim/virtual_clock.ts";
+import { FixtureTorrent } from "./fixture_torrent.ts";
+
+/** A connection on which nothing comes, until it is closed. */
+class SilentConn implements TcpConn {
+  readonly #closed = Promise.withResolvers<null>();
+  isClosed = false;
+  /** Fails every write. */
+  isBroken = false;
+
+  constructor(readonly remote: Endpoint) {}
+
+  read(): Promise<number | null> {
+    return this.#closed.promise;
+  }
+
+  writeAll(): Promise<void> {
+    return this.isBroken ? Promise.reject(new Error("broken pipe")) : Promise.resolve();
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** The reader hears of it later than the writer. */
+  endRead(): void {
+    this.#closed.resolve(null);
+  }
+}
+
+function world(options: { maxPeers?: number } = {}) {
+  const torrent = new FixtureTorrent("v2", 32_768, [100_000]);
+  const clock = new VirtualClock();
+  const dials: { to: Endpoint; answer: (conn: TcpConn) => void; fail: (error: Error) => void }[] = [];
+  const net = {
+    dialTcp: (to: Endpoint) => new Promise<TcpConn>((answer, fail) => dials.push({ to, answer, fail })),
+  } as Partial<Net> as Net;
+  const closed: string[] = [];
+  const session = new Session({
+    net,
+    clock,
+    maxPeers: options.maxPeers ?? 100,
+    listeners: [],
+    onClosed: (_, why) => closed.push(why),
+  });
+  let failure: unknown;
+  session.failed.catch((error) => failure = error);
+  const nothing = () => {};
+  const swarm = new Swarm({
+    hashes: hashesOf(torrent.info),
+    wanted: undefined,
+    peerId: utf8("-NS0100-session....."),
+    client: "nano-snap",
+    listenPort: undefined,
+    dhtPort: undefined,
+    random: () => 0.5,
+    upLimit: undefined,
+    listener: {
+      onInfo: nothing,
+      onLayers: nothing,
+      onGoodPiece: nothing,
+      onComplete: nothing,
+      onFault: nothing,
+      onDhtNode: nothing,
+    },
+  });
+  session.add(swarm);
+  /** Lets everybody go on for so long. */
+  const pass = (ms: number) => {
+    const endMs = clock.nowMs() + ms;
+    return clock.run(() => clock.nowMs() >= endMs, endMs + 1000);
+  };
+  return { session, swarm, dials, closed, pass, failure: () => failure };
+}
+
+function nth(n: number): Endpoint {
+  return { host: `10.0.${n >> 8}.${n & 255}`, port: 6881 };
+}
+
+Deno.test("Session outlives a connection that breaks in a write before its reader hears of it", async () => {
+  const { session, swarm, dials, pass, failure } = world();
+  await using _ = session;
+  session.learn(swarm, nth(1), "user");
+  const conn = new SilentConn(nth(1));
+  conn.isBroken = true;
+  dials[0]!.answer(conn);
+  await pass(0);
+  for (const peer of swarm.peers) peer.out.keepAlive();
+  session.flush();
+  await pass(1000);
+  conn.endRead();
+  await pass(1000);
+  assert.equal(failure(), undefined);
+  assert.equal(conn.isClosed, true);
+  assert.equal(swarm.connections, 0);
+});
+
+Deno.test("Session dials a bounded number at a time, and goes on as dials end", async () => {
+  const { session, swarm, dials, pass } = world();
+  await using _ = session;
+  for (let n = 1; n <= 50; n++) session.learn(swarm, nth(n), "dht-v2");
+  assert.equal(dials.length, MAX_HALF_OPEN);
+  assert.equal(session.halfOpen, MAX_HALF_OPEN);
+  for (const { fail } of dials.splice(0)) fail(new Error("nobody there"));
+  await pass(1000);
+  assert.equal(dials.length, MAX_HALF_OPEN);
+  assert.ok(dials.every(({ to }) => Number(to.host.split(".")[3]) > MAX_HALF_OPEN), "others first");
+  for (const { fail } of dials) fail(new Error("nobody there"));
+});
+
+Deno.test("Session keeps to its number of peers, those being dialed among them", async () => {
+  const { session, swarm, dials, pass } = world({ maxPeers: 3 });
+  await using _ = session;
+  for (let n = 1; n <= 10; n++) session.learn(swarm, nth(n), "dht-v2");
+  assert.equal(dials.length, 3);
+  const conns = dials.map(({ to }) => new SilentConn(to));
+  for (const [i, { answer }] of dials.entries()) answer(conns[i]!);
+  await pass(1000);
+  assert.equal(dials.length, 3);
+  assert.equal(swarm.connections, 3);
+  conns[0]!.endRead();
+  await pass(1000);
+  assert.equal(conns[0]!.isClosed, true);
+  assert.equal(dials.length, 4);
+  dials[3]!.fail(new Error("nobody there"));
+  for (const conn of conns) conn.endRead();
+});
+
+Deno.test("Session closes who does not greet in time, and dials it again later", async () => {
+  const { session, swarm, dials, closed, pass } = world();
+  await using _ = session;
+  session.learn(swarm, nth(1), "user");
+  const conn = new SilentConn(nth(1));
+  dials[0]!.answer(conn);
+  await pass(11_000);
+  assert.deepEqual(closed, ["10.0.0.1:6881 BEP 3: no handshake in time"]);
+  assert.equal(conn.isClosed, true);
+  conn.endRead();
+  await pass(10_000);
+  assert.equal(dials.length, 2);
+  dials[1]!.fail(new Error("nobody there"));
+});
+
+Deno.test("Session.remove() and disposing close the connections, and a late dial's too", async () => {
+  const { session, swarm, dials, pass } = world();
+  session.learn(swarm, nth(1), "user");
+  session.learn(swarm, nth(2), "user");
+  const [early, late] = [new SilentConn(nth(1)), new SilentConn(nth(2))];
+  dials[0]!.answer(early);
+  await pass(100);
+  session.remove(swarm);
+  assert.equal(early.isClosed, true);
+  early.endRead();
+  dials[1]!.answer(late);
+  await pass(100);
+  assert.equal(late.isClosed, true);
+  await session[Symbol.asyncDispose]();
+  assert.equal(swarm.connections, 0);
+});
