@@ -177,6 +177,19 @@ function onPath(name: string): string | undefined {
 const noexec = noexecFolder();
 if (noexec === undefined) say("install_test: skipped on a noexec folder: none here can be written to");
 
+const noShellcheck = onPath("shellcheck") === undefined;
+if (noShellcheck) say("install_test: skipped shellcheck: it is not installed");
+
+Deno.test({
+  name: "install.sh has nothing that shellcheck would say, as any POSIX shell",
+  ignore: noShellcheck,
+  async fn() {
+    const options = { args: ["--shell=sh", INSTALLER] };
+    const { code, stdout } = await new Deno.Command("shellcheck", options).output();
+    assert.equal(code, 0, new TextDecoder().decode(stdout));
+  },
+});
+
 for (const shell of SHELLS) {
   const name = shell.join(" ");
   const isMissing = Deno.build.os === "windows" || onPath(shell[0]!) === undefined;
