@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { toHex } from "../bytes.ts";
-import { PathUnusable, SnapError } from "../errors.ts";
+import { MetainfoInvalid, PathUnusable, SnapError } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
 import { shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
@@ -185,6 +185,9 @@ class Run {
 
   /** Before the first byte: what can never end well. */
   #examine(info: Info): void {
+    if (isPath(info.rawName)) {
+      throw new MetainfoInvalid(`its name "${info.rawName.slice(0, MAX_QUOTED)}" is a path, not a file name`);
+    }
     if (isReservedName(info.name)) {
       throw new PathUnusable(`Cannot fetch ${info.name}: a file of that name has another meaning here`);
     }
@@ -260,3 +263,11 @@ class Run {
     this.#report({ kind: "note", level, logger: "mirror.watcher", text });
   }
 }
+
+/** What a snapshot is never called: here it would be made harmless, but somebody who writes that means harm. */
+function isPath(name: string): boolean {
+  return /[/\\]/.test(name) || name === "." || name === "..";
+}
+
+/** Characters of a stranger's name in a message. */
+const MAX_QUOTED = 100;

@@ -2,11 +2,11 @@
 // file, a bare info-hash, or what an earlier run saved of it.
 
 import { equalBytes, toHex } from "../bytes.ts";
-import { PathUnusable } from "../errors.ts";
+import { MetainfoInvalid, PathUnusable } from "../errors.ts";
 import type { Endpoint, Files } from "../ports.ts";
 import type { Pointer } from "../snapshot/pointer.ts";
 import type { SwarmHashes } from "../torrent/handshake.ts";
-import { MAX_METADATA_BYTES } from "../torrent/limits.ts";
+import { MAX_TORRENT_BYTES } from "../torrent/limits.ts";
 import { type Magnet, parseMagnet } from "../torrent/magnet.ts";
 import { isWanted, type WantedInfo } from "../torrent/metadata_fetch.ts";
 import { type Metainfo, parseTorrent } from "../torrent/metainfo.ts";
@@ -39,6 +39,10 @@ export function readSource(source: Source, files: Files): Named {
     case "magnet":
       return fromMagnet(parseMagnet(source.text));
     case "torrent": {
+      const size = files.stat(source.path)?.size ?? 0;
+      if (size > MAX_TORRENT_BYTES) {
+        throw new MetainfoInvalid(`the file has ${size} bytes, more than ${MAX_TORRENT_BYTES}`);
+      }
       const bytes = files.read(source.path, MAX_TORRENT_BYTES);
       if (bytes === undefined) throw new PathUnusable(`Cannot read ${source.path}: there is no such file`);
       return { kind: "target", target: ofMetainfo(parseTorrent(bytes)) };
@@ -108,6 +112,3 @@ function fromMagnet(magnet: Magnet): Named {
   }
   return { kind: "authority", publicKey: publicKey!, salt: salt ?? new Uint8Array(0) };
 }
-
-/** The info dictionary's limit, and as much again for piece layers and all around it. */
-const MAX_TORRENT_BYTES = 2 * MAX_METADATA_BYTES;

@@ -8,6 +8,7 @@
 import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
 import { Blame } from "./blame.ts";
 import { equalBytes } from "../bytes.ts";
+import { MetainfoInvalid } from "../errors.ts";
 import { expectedHash } from "./check.ts";
 import { sha256Into } from "../hash.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
@@ -36,7 +37,7 @@ export class Download {
   readonly here: PieceSet;
   readonly picker: Picker;
   readonly #blame = new Blame();
-  /** Reads a v1 torrent's pieces back. */
+  /** Reads pieces back: a v1 torrent's all, a hybrid's that failed. */
   #hasher: PieceHasher | undefined;
   #doneBytes = 0;
   #wastedBytes = 0;
@@ -84,6 +85,7 @@ export class Download {
    *
    * @param data A view that is not kept: exactly the block's size.
    * @throws {NotEnoughSpace} When it cannot be written; the block counts as not received.
+   * @throws {MetainfoInvalid} When the piece shows that a hybrid's two sides are of different data.
    */
   receive(piece: PieceIndex, block: number, data: Uint8Array, sender: number): BlockOutcome {
     const active = this.picker.activePiece(piece);
@@ -110,6 +112,7 @@ export class Download {
     const { piece } = active;
     if (!this.#isGood(active)) {
       this.#wastedBytes += this.layout.pieceSize(piece);
+      this.#refuseContradiction(piece);
       const guilty = this.#blame.fail(active, () => this.#hashesOf(active));
       this.picker.restart(active);
       return { kind: "bad", piece, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
@@ -122,6 +125,15 @@ export class Download {
       piece,
       guilty: this.#blame.hasFailed(piece) ? this.#blame.settle(piece, this.#hashesOf(active)) : NOBODY,
     };
+  }
+
+  /** Nobody lies who sends what a hybrid's v1 side wants, and nobody can send what both sides want. */
+  #refuseContradiction(piece: PieceIndex): void {
+    const { kind, piecesV1 } = this.info;
+    if (kind !== "hybrid" || piecesV1 === undefined) return;
+    this.#hasher ??= new PieceHasher(this.layout, this.storage);
+    if (!equalBytes(this.#hasher.sha1Of(piece), piecesV1.subarray(20 * piece, 20 * piece + 20))) return;
+    throw new MetainfoInvalid(`its v1 and v2 hashes disagree on piece ${piece}`);
   }
 
   #isGood(active: ActivePiece): boolean {

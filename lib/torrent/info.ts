@@ -25,6 +25,8 @@ export interface Info {
   readonly infoHashV2: Uint8Array | undefined;
   /** A safe file name: one path part. */
   readonly name: string;
+  /** The same name as the torrent has it, for judging and quoting it only: anything a stranger may write. */
+  readonly rawName: string;
   /** Whether the torrent is one file called `name` rather than a folder called `name`. */
   readonly isSingleFile: boolean;
   /** Bytes: in a v2 or hybrid torrent a power of two of at least 16384. */

@@ -15,7 +15,7 @@ import {
   isList,
   Verbatim,
 } from "../bencode.ts";
-import { parseHex, parseUtf8, toBinaryString, toHex } from "../bytes.ts";
+import { fromBinaryString, parseHex, parseUtf8, toBinaryString, toHex } from "../bytes.ts";
 import { MetainfoInvalid } from "../errors.ts";
 import { sha1, sha256 } from "../hash.ts";
 import { readFilesV1 } from "./files_v1.ts";
@@ -66,14 +66,15 @@ export function parseInfo(bytes: Uint8Array): Info {
   const infoHashV1 = listed === undefined ? undefined : plain(sha1(bytes));
   const infoHashV2 = tree === undefined ? undefined : plain(sha256(bytes));
   const isSingleFile = isOneFile(info, list.files);
-  const name = safeName(isSingleFile ? list.files[0]!.parts[0]! : rawName) ??
-    toHex(infoHashV1 ?? infoHashV2!);
+  const ownName = isSingleFile ? list.files[0]!.parts[0]! : rawName;
+  const name = safeName(ownName) ?? toHex(infoHashV1 ?? infoHashV2!);
   return {
     kind: tree === undefined ? "v1" : listed === undefined ? "v2" : "hybrid",
     bytes,
     infoHashV1,
     infoHashV2,
     name,
+    rawName: parseUtf8(fromBinaryString(ownName)) ?? ownName,
     isSingleFile,
     pieceLength,
     pieceCount,

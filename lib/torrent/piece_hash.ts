@@ -63,6 +63,11 @@ export class PieceHasher {
     }
   }
 
+  /** A hybrid's piece by its v1 side, 20 bytes: without padding, so only of pieces that end with data. */
+  sha1Of(piece: PieceIndex): Uint8Array {
+    return this.#sha1Of(piece, undefined);
+  }
+
   #rootOf(piece: PieceIndex, tee: Tee | undefined): Uint8Array {
     return pieceRoot(this.#layout, piece, this.#blockHashes(piece, tee));
   }

@@ -11,7 +11,8 @@ export interface Truth {
   readonly metadata: Uint8Array;
   readonly pieceLength: number;
   readonly pieceCount: number;
-  /** 32 bytes per piece; empty without a v2 side. */
+  /** 32 bytes, and 32 bytes per piece; empty without a v2 side. */
+  readonly root: Uint8Array;
   readonly layer: Uint8Array;
 }
 
@@ -24,6 +25,7 @@ export async function truthOf(torrent: string, file: string): Promise<Truth> {
     metadata: info.bytes,
     pieceLength: info.pieceLength,
     pieceCount: info.pieceCount,
+    root: info.files[0]?.piecesRoot ?? new Uint8Array(),
     layer: layer ?? new Uint8Array(),
   };
 }
@@ -224,7 +226,70 @@ export const LIES = {
       }
     },
   },
+  "asks for the metadata without end and does not read": {
+    host: 22,
+    script: async (victim, { metadata }) => {
+      await claimsAll(victim, metadata.length);
+      await victim.next(isRequest);
+      const request = extended(victim.ids.ut_metadata, latin1("d8:msg_typei0e5:piecei0ee"));
+      for (;;) await victim.send(...Array.from({ length: 1000 }, () => request));
+    },
+  },
+  "asks for hashes without end and does not read": {
+    host: 23,
+    script: async (victim, { root, pieceLength, pieceCount }) => {
+      await claimsAll(victim);
+      await victim.next(isRequest);
+      const proof = Math.ceil(Math.log2(pieceCount)) - 1;
+      const request = frame(21, root, u32(Math.log2(pieceLength / BLOCK)), u32(0), u32(512), u32(proof));
+      for (;;) await victim.send(...Array.from({ length: 1000 }, () => request));
+    },
+  },
+  "spoils a block and hangs up, again and again": {
+    host: 24,
+    script: async (victim, truth) => {
+      await claimsAll(victim);
+      const message = piece(truth, readRequest(await victim.next(isRequest)));
+      message[13 + 7]! ^= 1;
+      await victim.send(message);
+    },
+  },
+  "spoils one block of a piece and refuses the rest": {
+    host: 25,
+    script: async (victim, truth) => {
+      await claimsAll(victim);
+      for (;;) {
+        const asked = readRequest(await victim.next(isRequest));
+        const message = piece(truth, asked);
+        message[13 + 7]! ^= 1;
+        const refusal = frame(16, u32(asked.piece), u32(asked.begin), u32(asked.length));
+        await victim.send(asked.begin === 0 ? message : refusal);
+      }
+    },
+    fault: /Banned 127\.0\.1\.25 .*: it sent bad blocks of piece/,
+  },
+  "has everything, has one piece less, without end": {
+    host: 26,
+    script: async (victim) => {
+      await claimsAll(victim);
+      await victim.next(isRequest);
+      const flap = join([extended(7, u32(3)), frame(14)]);
+      for (let i = 0; i < 200; i++) {
+        await victim.send(...Array.from({ length: 100 }, () => flap));
+        await victim.turn();
+      }
+      await victim.drain();
+    },
+  },
 } as const satisfies Record<string, Lie>;
+
+/** For torrents that are the lie themselves: whoever serves them is not. */
+export const SCRIPTS = {
+  honestBlocks: servesBlocks(() => {}),
+  honestMetadata: servesMetadata(({ metadata }, piece) =>
+    metadataMessage(piece, metadata.length, slicePiece(metadata, piece))
+  ),
+} as const satisfies Record<string, Script>;
 
 export type LieName = keyof typeof LIES;
 

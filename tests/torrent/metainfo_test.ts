@@ -57,6 +57,7 @@ Deno.test("parseInfo() reads every fact of a single-file hybrid", () => {
     kind: "hybrid",
     bytes,
     name: "f100000.bin",
+    rawName: "f100000.bin",
     isSingleFile: true,
     pieceLength: PIECE,
     pieceCount: 4,
