@@ -82,7 +82,7 @@ export async function examinePlace(options: ContentOptions, place: Place): Promi
         `Nothing in ${path} belongs to the snapshot: it stays until a whole one replaces it`,
       );
     }
-    await journal.closeClean(storage);
+    if (suspect.count > 0) await journal.closeClean(storage);
     return here;
   } finally {
     await journal?.close();

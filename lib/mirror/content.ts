@@ -54,7 +54,7 @@ export class Content {
     files.makeDir(folder);
     const inPlace = place && await examinePlace(options, place);
     const isMoved = mayMove && inPlace!.count > 0 && await moveIn(options, place, inPlace!);
-    if (mayMove && !isMoved) checkSpace(options, filePaths, 0);
+    if (mayMove) checkSpace(options, filePaths, 0);
     const storage = FileStorage.open({ files, layout, paths: filePaths });
     let journal: ResumeJournal | undefined;
     try {

@@ -130,9 +130,10 @@ class Fetch implements SwarmListener {
       signal.removeEventListener("abort", onAbort);
       this.#stop.abort();
       line.session.remove(this.#swarm);
-      await Promise.all(this.#tasks);
       const because = isWhole ? "whole" : signal.reason instanceof Interrupted ? "interrupted" : "failed";
-      await Promise.all([this.#trackers[Symbol.asyncDispose](), this.#content?.close(because)]);
+      const ending = Promise.all(this.#tasks).then(() => this.#trackers[Symbol.asyncDispose]());
+      // Nothing writes any more, and trackers may take their time to be told.
+      await Promise.all([this.#content?.close(because).finally(() => ending), ending]);
     }
   }
 
