@@ -5,7 +5,7 @@
 import { VerificationFailed } from "../errors.ts";
 import { Choker, UPLOAD_SLOTS } from "./choker.ts";
 import type { Download } from "./download.ts";
-import type { PieceIndex } from "./layout.ts";
+import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
 import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "./limits.ts";
 import type { PeerCore } from "./peer_core.ts";
 import { RateMeter } from "./rate.ts";
@@ -21,8 +21,10 @@ interface Asked {
 interface Customer {
   readonly peer: PeerCore;
   readonly connectedMs: number;
-  /** Bytes to it. */
-  readonly rate: RateMeter;
+  /** Bytes of blocks put into its send buffer, ever. */
+  queuedBytes: number;
+  /** Those among them that have left it. */
+  readonly sent: RateMeter;
   /** Bytes to it and from it, over the time that the choker judges by. */
   readonly took: RateMeter;
   readonly gave: RateMeter;
@@ -55,7 +57,8 @@ export class Uploader {
     this.#customers.set(peer.number, {
       peer,
       connectedMs: peer.nowMs,
-      rate: new RateMeter(),
+      queuedBytes: 0,
+      sent: new RateMeter(),
       took: new RateMeter(JUDGED_SLOT_MS),
       gave: new RateMeter(JUDGED_SLOT_MS),
       queue: [],
@@ -121,8 +124,9 @@ export class Uploader {
     }
   }
 
-  #sendNext({ peer, rate, queue }: Customer, nowMs: number): void {
-    const { piece, begin, length } = queue.shift()!;
+  #sendNext(customer: Customer, nowMs: number): void {
+    const { peer } = customer;
+    const { piece, begin, length } = customer.queue.shift()!;
     const size = this.#download.layout.pieceSize(piece);
     try {
       peer.out.block(piece, begin, length, (into) => {
@@ -137,12 +141,12 @@ export class Uploader {
     }
     this.#limit?.spend(length, nowMs);
     this.rate.add(length, nowMs);
-    rate.add(length, nowMs);
+    customer.queuedBytes += length;
   }
 
   #measure(nowMs: number): void {
-    for (const { peer, rate, took, gave } of this.#customers.values()) {
-      took.add(rate.total - took.total, nowMs);
+    for (const { peer, sent, took, gave } of this.#customers.values()) {
+      took.add(sent.total - took.total, nowMs);
       gave.add(peer.requests.rate.total - gave.total, nowMs);
     }
   }
@@ -179,11 +183,12 @@ export class Uploader {
 }
 
 /** What waits in a send buffer delays our own requests behind it: at most what its line takes in a short time. */
-function hasRoom({ peer, rate, queue }: Customer, nowMs: number): boolean {
+function hasRoom({ peer, queuedBytes, sent, queue }: Customer, nowMs: number): boolean {
   if (queue.length === 0) return false;
   const { pending } = peer.out;
-  return pending === 0 ||
-    pending < Math.min(SEND_LOW_WATER_BYTES, rate.perSecond(nowMs) * SEND_AHEAD_SECONDS);
+  sent.add(Math.max(0, queuedBytes - pending - sent.total), nowMs);
+  const aheadBytes = Math.max(BLOCK_BYTES, sent.perSecond(nowMs) * SEND_AHEAD_SECONDS);
+  return pending < Math.min(SEND_LOW_WATER_BYTES, aheadBytes);
 }
 
 const SEND_AHEAD_SECONDS = 0.25;

@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import type { Download } from "../../lib/torrent/download.ts";
+import { encodeHandshake } from "../../lib/torrent/handshake.ts";
+import { BLOCK_BYTES } from "../../lib/torrent/layout.ts";
+import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "../../lib/torrent/limits.ts";
+import { PeerCore } from "../../lib/torrent/peer_core.ts";
+import { Swarm } from "../../lib/torrent/swarm.ts";
+import { TokenBucket } from "../../lib/torrent/token_bucket.ts";
+import { Uploader } from "../../lib/torrent/uploader.ts";
+import { WireReader } from "../../lib/torrent/wire_reader.ts";
+import { FixtureTorrent, MemoryStorage } from "./fixture_torrent.ts";
+import { seeded } from "./seeded.ts";
+import { feed, HELLO, Recorder, type Said } from "./wire_recorder.ts";
+
+const TORRENT = new FixtureTorrent("v2", 32_768, [100_000]);
+const LARGE = new FixtureTorrent("v2", 1 << 20, [12 << 20]);
+
+/** A peer that reads only when `hear` is called. */
+class Customer {
+  readonly peer: PeerCore;
+  readonly #recorder = new Recorder();
+  readonly #reader = new WireReader(this.#recorder);
+
+  constructor(number: number, options: { fast?: boolean } = {}) {
+    const swarm = new Swarm({
+      hashes: { v1: undefined, v2Short: HELLO.infoHash },
+      wanted: undefined,
+      peerId: new Uint8Array(20).fill(1),
+      client: "test",
+      listenPort: undefined,
+      dhtPort: undefined,
+      random: seeded(1),
+      upLimit: undefined,
+      listener: undefined as never,
+    });
+    const endpoint = { host: `10.0.0.${number}`, port: 6881 };
+    this.peer = new PeerCore({ number, endpoint, source: "user", nowMs: 0, owner: swarm });
+    const hello = encodeHandshake({ ...HELLO, fast: options.fast ?? true, extended: false });
+    this.peer.space.set(hello);
+    this.peer.received(hello.length, 0);
+    this.peer.wanted = true;
+    this.hear();
+  }
+
+  /** Everything that was sent to it since it last heard. */
+  hear(): Said[] {
+    for (let bytes = this.peer.out.take(); bytes !== undefined; bytes = this.peer.out.take()) {
+      feed(this.#reader, bytes, () => Infinity);
+      this.peer.out.sent();
+    }
+    return this.#recorder.said.splice(0).filter(([name]) => name !== "handshake");
+  }
+
+  /** Bytes of blocks in what it hears. */
+  hearBytes(): number {
+    return this.hear().reduce((sum, [name, , , block]) => {
+      return name === "piece" ? sum + (block as Uint8Array).length : sum;
+    }, 0);
+  }
+}
+
+function open(
+  download: Download,
+  customers: readonly Customer[],
+  options: { limit?: TokenBucket; isServing?: boolean } = {},
+): Uploader {
+  const uploader = new Uploader({ download, random: seeded(1), limit: options.limit });
+  for (const { peer } of customers) uploader.join(peer);
+  if (options.isServing ?? true) {
+    uploader.rechoke(0);
+    for (const customer of customers) assert.deepEqual(customer.hear(), [["unchoke"]]);
+  }
+  return uploader;
+}
+
+/** Asks for `count` blocks from the start of the torrent on, over and over. */
+function askMany(uploader: Uploader, { peer }: Customer, count: number, nowMs = 0): void {
+  peer.received(0, nowMs);
+  for (let i = 0; i < count; i++) {
+    uploader.onRequest(peer, Math.floor(i / 64) % 12, (i % 64) * BLOCK_BYTES, BLOCK_BYTES);
+  }
+}
+
+Deno.test("Uploader sends the blocks that are asked for, in their order", () => {
+  const customer = new Customer(1);
+  const uploader = open(TORRENT.download({ here: [0, 2] }), [customer]);
+  uploader.onRequest(customer.peer, 2, BLOCK_BYTES, BLOCK_BYTES);
+  uploader.onRequest(customer.peer, 0, 100, 5000);
+  const heard = [...customer.hear()];
+  uploader.pump(customer.peer, 0);
+  heard.push(...customer.hear());
+  const piece = (n: number) => TORRENT.layout.piece(n)!;
+  assert.deepEqual(heard, [
+    ["piece", 2, BLOCK_BYTES, TORRENT.block(piece(2), 1)],
+    ["piece", 0, 100, TORRENT.bytes(piece(0), 100, 5000)],
+  ]);
+  assert.equal(uploader.rate.total, BLOCK_BYTES + 5000);
+});
+
+Deno.test("Uploader fills with zeros what is asked for behind the end of a v2 file", () => {
+  const customer = new Customer(1);
+  const uploader = open(TORRENT.download({ here: [3] }), [customer]);
+  uploader.onRequest(customer.peer, 3, 0, BLOCK_BYTES);
+  const [[name, piece, begin, block]] = customer.hear() as [Said];
+  assert.deepEqual([name, piece, begin], ["piece", 3, 0]);
+  const expected = new Uint8Array(BLOCK_BYTES);
+  expected.set(TORRENT.block(TORRENT.layout.piece(3)!, 0));
+  assert.deepEqual(block, expected);
+});
+
+for (
+  const [why, piece, begin, length] of [
+    ["a piece that is not here", 1, 0, BLOCK_BYTES],
+    ["a piece that is not in the torrent", 4, 0, BLOCK_BYTES],
+    ["a block across the piece's end", 0, BLOCK_BYTES + 1, BLOCK_BYTES],
+    ["more than a block", 0, 0, BLOCK_BYTES + 1],
+    ["nothing", 0, 0, 0],
+  ] as const
+) {
+  Deno.test(`Uploader rejects a request for ${why}`, () => {
+    const [fast, plain] = [new Customer(1), new Customer(2, { fast: false })];
+    const uploader = open(TORRENT.download({ here: [0, 2, 3] }), [fast, plain]);
+    for (const { peer } of [fast, plain]) uploader.onRequest(peer, piece, begin, length);
+    assert.deepEqual(fast.hear(), [["reject", piece, begin, length]]);
+    assert.deepEqual(plain.hear(), [], "without the fast extension silence says no");
+  });
+}
+
+Deno.test("Uploader rejects requests of a choked peer, and of one that never joined", () => {
+  const [choked, stranger] = [new Customer(1), new Customer(2)];
+  const uploader = open(TORRENT.download({ here: [0] }), [choked], { isServing: false });
+  for (const { peer } of [choked, stranger]) uploader.onRequest(peer, 0, 0, BLOCK_BYTES);
+  assert.deepEqual(choked.hear(), [["reject", 0, 0, BLOCK_BYTES]]);
+  assert.deepEqual(stranger.hear(), [["reject", 0, 0, BLOCK_BYTES]]);
+});
+
+Deno.test("Uploader rejects a block that cannot be read any more, and goes on", () => {
+  const storage = new MemoryStorage(TORRENT.layout);
+  const customer = new Customer(1);
+  const download = TORRENT.download({ here: [0], storage });
+  download.here.add(1);
+  const uploader = open(download, [customer]);
+  uploader.onRequest(customer.peer, 1, 0, BLOCK_BYTES);
+  uploader.onRequest(customer.peer, 0, 0, BLOCK_BYTES);
+  assert.deepEqual(customer.hear().map(([name, piece]) => [name, piece]), [["reject", 1], ["piece", 0]]);
+  assert.equal(uploader.rate.total, BLOCK_BYTES);
+});
+
+Deno.test("Uploader holds MAX_REQUESTS_HELD requests of a peer and rejects the next", () => {
+  const customer = new Customer(1);
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), [customer]);
+  // The first goes into the send buffer at once and fills it, as nothing is known of the line.
+  askMany(uploader, customer, 1 + MAX_REQUESTS_HELD);
+  uploader.onRequest(customer.peer, 11, 0, BLOCK_BYTES);
+  const heard = customer.hear();
+  assert.deepEqual(heard.map(([name]) => name), ["piece", "reject"]);
+  assert.deepEqual(heard[1], ["reject", 11, 0, BLOCK_BYTES]);
+});
+
+Deno.test("Uploader.onCancel() takes a waiting request back, answered by a reject", () => {
+  const [fast, plain] = [new Customer(1), new Customer(2, { fast: false })];
+  const uploader = open(TORRENT.download({ here: [0, 1] }), [fast, plain]);
+  for (const { peer } of [fast, plain]) {
+    for (const [piece, begin] of [[0, 0], [0, BLOCK_BYTES], [1, 0]] as const) {
+      uploader.onRequest(peer, piece, begin, BLOCK_BYTES);
+    }
+    uploader.onCancel(peer, 0, BLOCK_BYTES, BLOCK_BYTES);
+    // Sent already, never asked for, asked for otherwise.
+    uploader.onCancel(peer, 0, 0, BLOCK_BYTES);
+    uploader.onCancel(peer, 1, BLOCK_BYTES, BLOCK_BYTES);
+    uploader.onCancel(peer, 1, 0, 1);
+  }
+  const names = (customer: Customer) => customer.hear().map(([name, piece, begin]) => [name, piece, begin]);
+  assert.deepEqual(names(fast), [["piece", 0, 0], ["reject", 0, BLOCK_BYTES]]);
+  assert.deepEqual(names(plain), [["piece", 0, 0]]);
+  for (const { peer } of [fast, plain]) uploader.pump(peer, 0);
+  assert.deepEqual(names(fast), [["piece", 1, 0]]);
+  assert.deepEqual(names(plain), [["piece", 1, 0]]);
+});
+
+Deno.test("Uploader rejects what waits when it chokes the peer, and sends nothing more", () => {
+  const customer = new Customer(1);
+  const uploader = open(TORRENT.download({ here: [0, 1] }), [customer]);
+  for (const begin of [0, BLOCK_BYTES]) uploader.onRequest(customer.peer, 0, begin, BLOCK_BYTES);
+  customer.peer.wanted = false;
+  uploader.rechoke(10_000);
+  uploader.pump(customer.peer, 10_000);
+  assert.deepEqual(customer.hear().map(([name]) => name), ["piece", "choke", "reject"]);
+});
+
+Deno.test("Uploader gives a free slot at once, and takes none away between rounds", () => {
+  const customers = Array.from({ length: 9 }, (_, i) => new Customer(i + 1));
+  const [late] = customers.splice(0, 1);
+  const download = TORRENT.download({ here: [0] });
+  const uploader = open(download, customers);
+  uploader.join(late!.peer);
+  // The best of all, but nobody has to go for it before the round is over.
+  late!.peer.requests.ask(0, 0, 0);
+  late!.peer.requests.receive(0, 0, BLOCK_BYTES, 0);
+  uploader.rechoke(1000, true);
+  assert.deepEqual([late!, ...customers].flatMap((customer) => customer.hear()), []);
+  customers[3]!.peer.wanted = false;
+  uploader.rechoke(2000, true);
+  assert.deepEqual(late!.hear(), [["unchoke"]]);
+  assert.deepEqual(customers[3]!.hear(), [["choke"]]);
+});
+
+Deno.test("Uploader serves those who gave most in the last twenty seconds", () => {
+  const customers = Array.from({ length: 20 }, (_, i) => new Customer(i + 1));
+  const uploader = open(LARGE.download({ here: [0] }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  uploader.rechoke(0);
+  for (let second = 1; second <= 10; second++) {
+    // The first seven gave only at the start; the last three give all the time, but little.
+    for (const { peer } of customers) {
+      const gives = peer.number <= 7 ? second === 1 : peer.number > 17;
+      for (let i = 0; gives && i < (peer.number <= 7 ? 50 : 1); i++) {
+        peer.requests.ask(0, i, second * 1000);
+        peer.requests.receive(0, i, BLOCK_BYTES, second * 1000);
+      }
+    }
+    uploader.rechoke(second * 1000);
+  }
+  const served = customers.filter(({ peer }) => !peer.choking).map(({ peer }) => peer.number);
+  assert.deepEqual(served.filter((number) => number <= 7), [1, 2, 3, 4, 5, 6, 7]);
+});
+
+Deno.test("Uploader spends at most SEND_LOW_WATER_BYTES and a block on a peer that stops reading", () => {
+  const customer = new Customer(1);
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), [customer]);
+  let nowMs = 0;
+  let most = 0;
+  // It takes all that comes, fast, and then nothing.
+  for (let i = 0; i < 400; i++) {
+    nowMs += 1;
+    askMany(uploader, customer, 20, nowMs);
+    if (i < 300) customer.hear();
+    for (let j = 0; j < 20; j++) uploader.pump(customer.peer, nowMs);
+    most = Math.max(most, customer.peer.out.pending);
+  }
+  assert.ok(most > SEND_LOW_WATER_BYTES / 2, `a fast peer gets much at once: ${most}`);
+  // Rejects of what its full queue does not take are 17 bytes each.
+  assert.ok(most <= SEND_LOW_WATER_BYTES + BLOCK_BYTES + 100 * 20 * 17, `${most}`);
+});
+
+Deno.test("Uploader puts no more before our own requests than a slow line takes in a quarter of a second, twice", () => {
+  const customer = new Customer(1);
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), [customer]);
+  const bytesPerMs = 200;
+  let [mostMs, sentBytes, freeMs] = [0, 0, 0];
+  for (let nowMs = 0; nowMs < 15_000; nowMs++) {
+    if (nowMs % 1000 === 0) askMany(uploader, customer, 30, nowMs);
+    if (nowMs >= freeMs) {
+      uploader.pump(customer.peer, nowMs);
+      freeMs = nowMs + customer.peer.out.pending / bytesPerMs;
+      sentBytes += customer.hearBytes();
+      uploader.pump(customer.peer, nowMs);
+    }
+    // What is said now is heard once all before it is.
+    const waitMs = freeMs - nowMs + customer.peer.out.pending / bytesPerMs;
+    if (nowMs > 4000) mostMs = Math.max(mostMs, waitMs);
+  }
+  assert.ok(sentBytes > 14_000 * bytesPerMs, `the line is used: ${sentBytes}`);
+  assert.ok(mostMs < 2 * (250 + BLOCK_BYTES / bytesPerMs) * 1.1, `${mostMs} ms`);
+});
+
+Deno.test("Uploader shares a limit out evenly, whoever asks first and most", () => {
+  const customers = [1, 2, 3, 4].map((number) => new Customer(number));
+  const rate = 500_000;
+  const limit = new TokenBucket(rate, 0);
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), customers, { limit });
+  const got = [0, 0, 0, 0];
+  for (let nowMs = 0; nowMs < 20_000; nowMs += 20) {
+    for (const [i, customer] of customers.entries()) {
+      // The first asks in every moment, the last seldom: but all of them always wait for something.
+      if (i === 0 || nowMs % 1000 === 0) askMany(uploader, customer, i === 0 ? 5 : 60, nowMs);
+      got[i]! += customer.hearBytes();
+      uploader.pump(customer.peer, nowMs);
+    }
+    uploader.pumpAll(nowMs);
+  }
+  const sum = got.reduce((a, b) => a + b, 0);
+  assert.ok(Math.abs(sum / (20 * rate) - 1) < 0.05, `${sum}`);
+  for (const bytes of got) assert.ok(Math.abs(bytes / (sum / 4) - 1) < 0.1, `${got}`);
+});
+
+Deno.test("Uploader forgets a peer that is gone", () => {
+  const customer = new Customer(1);
+  const uploader = open(TORRENT.download({ here: [0] }), [customer]);
+  for (const begin of [0, BLOCK_BYTES]) uploader.onRequest(customer.peer, 0, begin, BLOCK_BYTES);
+  uploader.leave(customer.peer);
+  customer.hear();
+  uploader.pump(customer.peer, 0);
+  uploader.onCancel(customer.peer, 0, BLOCK_BYTES, BLOCK_BYTES);
+  uploader.rechoke(20_000);
+  assert.deepEqual(customer.hear(), []);
+});
