@@ -103,6 +103,8 @@ export interface FileFacts {
   readonly mtimeMs: number;
   readonly device: number;
   readonly inode: number;
+  /** Who may do what, as chmod writes it (0o600); undefined where the system has no such bits. */
+  readonly mode?: number | undefined;
 }
 
 /** An open file, read and written at positions, without promises: the page cache is faster than an event loop. */
@@ -134,6 +136,10 @@ export interface Files {
   read(path: string, maxBytes: number): Uint8Array | undefined;
   /** Temp file beside it, fsync, rename, fsync of the folder: old or new, never torn. */
   writeAtomic(path: string, bytes: Uint8Array, mode?: number): void;
+  /** Makes a file that was not there, fsynced. @throws {PathUnusable} Also when anything has that name, a link too. */
+  writeNew(path: string, bytes: Uint8Array, mode?: number): void;
+  /** The path without links; undefined when nothing is there. */
+  realPath(path: string): string | undefined;
   /** Renames, then fsyncs the target's folder. */
   rename(from: string, to: string): void;
   /** Removes a file; nothing there is fine. */

@@ -28,19 +28,21 @@ export const systemFiles: Files = {
     attempt("write", path, () => {
       // Whatever is left there by a run that was killed, or is a link to somewhere else, is not written into.
       fs.rmSync(temporary, { force: true });
-      const fd = fs.openSync(temporary, "wx", mode);
-      try {
-        for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at, bytes.length - at, at);
-        fs.fsyncSync(fd);
-      } catch (error) {
-        fs.rmSync(temporary, { force: true });
-        throw error;
-      } finally {
-        fs.closeSync(fd);
-      }
+      writeFresh(temporary, bytes, mode);
       fs.renameSync(temporary, path);
       syncFolder(dirname(path));
     });
+  },
+
+  writeNew(path, bytes, mode = 0o644) {
+    attempt("create", path, () => {
+      writeFresh(path, bytes, mode);
+      syncFolder(dirname(path));
+    });
+  },
+
+  realPath(path) {
+    return attempt("look at", path, () => ifThere(() => fs.realpathSync(path)));
   },
 
   rename(from, to) {
@@ -157,6 +159,20 @@ class PositionalFile implements OpenFile {
   }
 }
 
+/** Makes a file that was not there and brings it to the disk; what cannot be finished is taken away again. */
+function writeFresh(path: string, bytes: Uint8Array, mode: number): void {
+  const fd = fs.openSync(path, "wx", mode);
+  try {
+    for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at, bytes.length - at, at);
+    fs.fsyncSync(fd);
+  } catch (error) {
+    fs.rmSync(path, { force: true });
+    throw error;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** flock on a file that stays: removing it would let two processes lock two files of one name. */
 function takeLock(path: string, note: string): FileLock | undefined {
   const file = Deno.openSync(path, { read: true, write: true, create: true });
@@ -224,6 +240,7 @@ function factsOf(stats: fs.Stats): FileFacts {
     mtimeMs: stats.mtimeMs,
     device: stats.dev,
     inode: stats.ino,
+    mode: HAS_MODES ? stats.mode & 0o777 : undefined,
   };
 }
 
@@ -270,6 +287,8 @@ function ifMissing<T>(call: () => T, otherwise: T): T {
   }
 }
 
+/** Windows makes the bits up. */
+const HAS_MODES = Deno.build.os !== "windows";
 const CREATE_FLAGS = fs.constants.O_RDWR | fs.constants.O_CREAT;
 const CLOSED = -1;
 /** `st_blocks` counts these, whatever the filesystem's own block is (POSIX). */

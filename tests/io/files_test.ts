@@ -95,6 +95,32 @@ Deno.test(
 );
 
 Deno.test(
+  "writeNew() makes the file with its mode and replaces nothing, not even through a link that leads nowhere",
+  inFolder((folder) => {
+    const path = join(folder, "key");
+    files.writeNew(path, bytes("secret"), 0o600);
+    assert.equal(readFileSync(path, "utf8"), "secret");
+    assert.equal(files.stat(path)?.mode, 0o600);
+    assert.throws(() => files.writeNew(path, bytes("other")), /Cannot create .*key: something else is there/);
+    symlinkSync(join(folder, "nowhere"), join(folder, "link"));
+    assert.throws(() => files.writeNew(join(folder, "link"), bytes("other")), PathUnusable);
+    assert.equal(readFileSync(path, "utf8"), "secret");
+    assert.deepEqual(files.list(folder), ["key", "link"]);
+  }),
+);
+
+Deno.test(
+  "realPath() follows links to the end and gives undefined where nothing is",
+  inFolder((folder) => {
+    const real = Deno.realPathSync(folder);
+    writeFileSync(join(folder, "file"), "");
+    symlinkSync("file", join(folder, "link"));
+    assert.equal(files.realPath(join(folder, "link")), join(real, "file"));
+    assert.equal(files.realPath(join(folder, "none")), undefined);
+  }),
+);
+
+Deno.test(
   "read() refuses a file above the limit and what is no file, and gives undefined where nothing is",
   inFolder((folder) => {
     const path = join(folder, "f");

@@ -1,6 +1,6 @@
 // Files in memory, as far as a journal needs them: contents, identities, boots, and a disk that fills up.
 
-import { NotEnoughSpace } from "../../lib/errors.ts";
+import { NotEnoughSpace, PathUnusable } from "../../lib/errors.ts";
 import type { FileFacts, Files, OpenFile } from "../../lib/ports.ts";
 
 interface MemoryFile {
@@ -71,6 +71,15 @@ export class MemoryFiles implements Files {
   writeAtomic(path: string, bytes: Uint8Array): void {
     this.all.delete(path);
     this.put(path, bytes);
+  }
+
+  writeNew(path: string, bytes: Uint8Array): void {
+    if (this.all.has(path)) throw new PathUnusable(`Cannot create ${path}: something else is there`);
+    this.put(path, bytes);
+  }
+
+  realPath(path: string): string | undefined {
+    return this.all.has(path) ? path : undefined;
   }
 
   rename(from: string, to: string): void {
