@@ -158,8 +158,9 @@ class Fetch implements SwarmListener {
     this.#completed.resolve();
   }
 
-  onFault(peer: PeerCore, why: string): void {
-    this.#note("warning", `Banned ${peer.endpoint.host} (${peer.client}): it ${why}`);
+  onFault(peer: PeerCore, why: string, isBanned: boolean): void {
+    const what = isBanned ? "Banned" : "Closed";
+    this.#note("warning", `${what} ${peer.endpoint.host} (${peer.client}): it ${why}`);
   }
 
   onDhtNode(endpoint: Endpoint): void {

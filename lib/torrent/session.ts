@@ -170,7 +170,9 @@ export class Session implements AsyncDisposable {
     } finally {
       this.#halfOpen--;
     }
-    if (this.#stop.signal.aborted || !this.#swarms.has(swarm)) return conn.close();
+    if (this.#stop.signal.aborted || !this.#swarms.has(swarm) || swarm.book.isBanned(endpoint.host)) {
+      return conn.close();
+    }
     const nowMs = clock.nowMs();
     const peer = new PeerCore({ number: this.#nextNumber++, endpoint, source, nowMs, owner: swarm });
     swarm.join(peer);

@@ -1,6 +1,6 @@
-// One torrent among its peers. It owns the peers and the address book, gets the metadata and the piece layers, and
-// keeps every peer busy; the content itself is Download's. It has no clock and no socket: the session feeds its
-// peers and calls `tick`.
+// One torrent among its peers. It owns the peers and the address book and keeps every peer busy. The content itself is
+// Download's, metadata and hashes are Knowledge's, serving is Uploader's. It has no clock and no socket: the session
+// feeds its peers and calls `tick`.
 //
 //   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
 
@@ -9,15 +9,12 @@ import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import type { Download } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
-import { METADATA_PIECE_BYTES } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
-import { HashFetch } from "./hash_fetch.ts";
-import { HashService } from "./hash_service.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
-import { LeafFetch } from "./leaf_fetch.ts";
+import { Knowledge } from "./knowledge.ts";
 import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
-import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
+import type { WantedInfo } from "./metadata_fetch.ts";
 import { PeerBook } from "./peer_book.ts";
 import { PexSender } from "./pex.ts";
 import type { PieceLayers } from "./piece_layers.ts";
@@ -36,8 +33,8 @@ export interface SwarmListener {
   onLayers(): void;
   onGoodPiece(piece: PieceIndex): void;
   onComplete(): void;
-  /** A peer did wrong, in words for a log. */
-  onFault(peer: PeerCore, why: string): void;
+  /** A peer did wrong and is closed, in words for a log. */
+  onFault(peer: PeerCore, why: string, isBanned: boolean): void;
   onDhtNode(endpoint: Endpoint): void;
 }
 
@@ -60,7 +57,10 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly book = new PeerBook();
   readonly downRate = new RateMeter();
   readonly #listener: SwarmListener;
+  readonly #knowledge: Knowledge;
   readonly #peers = new Map<number, PeerCore>();
+  /** The latest peers' hosts by number, those that are gone among them: bad blocks may be found out later. */
+  readonly #hosts = new Map<number, string>();
   readonly #useful = new Set<number>();
   readonly #unasked = new Map<number, number>();
   /** Peers that are closed only to be dialed again with the v2 hash. */
@@ -70,13 +70,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #upLimit: TokenBucket | undefined;
   /** Peers to be closed, with the reason; the session takes them. */
   #condemned: { peer: PeerCore; why: string }[] = [];
-  #metadata: MetadataFetch | undefined;
-  #hashFetch: HashFetch | undefined;
-  #leafFetch: LeafFetch | undefined;
-  #hashService: HashService | undefined;
   #uploader: Uploader | undefined;
-  #info: Info | undefined;
-  #layers: PieceLayers | undefined;
   #download: Download | undefined;
   #introduction: Introduction;
 
@@ -85,7 +79,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#random = options.random;
     this.#upLimit = options.upLimit;
     this.#introduction = { ...options, torrent: undefined, here: undefined };
-    if (options.wanted !== undefined) this.#metadata = new MetadataFetch(options.wanted);
+    this.#knowledge = new Knowledge(options.wanted);
   }
 
   get introduction(): Introduction {
@@ -93,7 +87,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   get info(): Info | undefined {
-    return this.#info;
+    return this.#knowledge.info;
   }
 
   get download(): Download | undefined {
@@ -123,21 +117,20 @@ export class Swarm implements PeerOwner<PeerCore> {
    * @param layers undefined for a v1 torrent.
    */
   learnInfo(info: Info, layout: Layout, layers: PieceLayers | undefined): void {
-    this.#info = info;
-    this.#metadata = undefined;
-    this.#layers = layers;
-    if (layers?.isComplete === false) this.#hashFetch = new HashFetch(layers);
-    if (layers !== undefined) {
-      this.#leafFetch = new LeafFetch(layers);
-      this.#hashService = new HashService(layers, () => this.#download);
-    }
+    this.#knowledge.learn(info, layers, () => this.#download);
     const { pieceCount, blocksPerPiece } = layout;
     const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
     this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
     for (const peer of this.#peers.values()) {
-      peer.learnTorrent();
-      // Opened by a name of unknown kind, it cannot carry hash requests: opened again it can.
-      if (layers?.isComplete === false && !peer.isV2) this.#reopen(peer);
+      try {
+        peer.learnTorrent();
+      } catch (error) {
+        // What it said of its pieces before we could understand it was wrong.
+        if (!(error instanceof WireFault)) throw error;
+        this.#condemn(peer, error.message, false);
+        continue;
+      }
+      if (peer.isGreeted) this.#reopenIfUseless(peer);
     }
   }
 
@@ -165,14 +158,15 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** A connection was opened for this torrent, or came in and asked for it. */
   join(peer: PeerCore): void {
     this.#peers.set(peer.number, peer);
+    this.#hosts.set(peer.number, peer.endpoint.host);
+    if (this.#hosts.size > MAX_HOSTS_REMEMBERED) this.#hosts.delete(this.#hosts.keys().next().value!);
     this.book.connected(peer.endpoint);
   }
 
   /** The connection ended; what it owed is asked of others. */
   leave(peer: PeerCore, nowMs: number): void {
     if (!this.#peers.delete(peer.number)) return;
-    this.#metadata?.removePeer(peer.number);
-    this.#hashFetch?.removePeer(peer.number);
+    this.#knowledge.leave(peer);
     this.#unasked.delete(peer.number);
     this.#uploader?.leave(peer);
     this.#pex.leave(peer);
@@ -185,9 +179,7 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** About once a second. */
   tick(nowMs: number): void {
-    this.#metadata?.tick(nowMs);
-    this.#hashFetch?.tick(nowMs);
-    this.#leafFetch?.tick(this.#peers.values(), nowMs);
+    this.#knowledge.tick(this.#peers.values(), nowMs);
     this.#uploader?.rechoke(nowMs);
     this.#pex.tick([...this.#peers.values()], nowMs);
     for (const peer of this.#peers.values()) {
@@ -205,13 +197,13 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onGreeted(peer: PeerCore): void {
+    if (peer.source !== "incoming") this.#reopenIfUseless(peer);
     this.#uploader?.join(peer);
   }
 
   onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
-    if (this.#metadata === undefined || (theirs.ids.ut_metadata ?? 0) === 0) return;
-    const request = (piece: number) => void peer.sendMetadata({ kind: "request", piece });
-    this.#metadata.addPeer({ number: peer.number, request }, theirs.metadataSize, peer.nowMs);
+    if (peer.source === "incoming") this.#reopenIfUseless(peer);
+    this.#knowledge.onExtensions(peer, theirs);
   }
 
   onPieces(peer: PeerCore, change: PiecesChange): void {
@@ -228,17 +220,14 @@ export class Swarm implements PeerOwner<PeerCore> {
       for (const piece of change.before ?? []) picker?.onDontHave(piece);
       if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces);
     }
-    if (peer.isV2 && (peer.pieces === undefined || peer.pieces.count > 0)) {
-      const request = (span: HashSpan) => peer.out.hashSpan(ID.hashRequest, span);
-      this.#hashFetch?.addPeer({ number: peer.number, request }, peer.nowMs);
-    }
+    this.#knowledge.onPieces(peer);
     this.#refill(peer);
   }
 
   onChoked(peer: PeerCore): void {
     // With the fast extension what is not rejected still comes (BEP 6).
     if (!peer.isFast) this.#release(peer);
-    this.#download?.picker.disown(peer.number);
+    this.#disownIfDone(peer);
   }
 
   onUnchoked(peer: PeerCore): void {
@@ -269,6 +258,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     const active = download.picker.activePiece(piece);
     const wasShared = active !== undefined && active.askers[at]! > 1;
     const outcome = download.receive(index, at, block, peer.number);
+    if (peer.choked) this.#disownIfDone(peer);
     if (wasShared) this.#cancelElsewhere(peer, index, at);
     if (outcome.kind === "good") this.#onGood(peer, outcome.piece, outcome.guilty);
     else if (outcome.kind === "bad") this.#onBad(outcome.piece, outcome.guilty);
@@ -277,6 +267,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   onRejected(peer: PeerCore, piece: number, begin: number): void {
     if (!peer.requests.drop(piece, begin / BLOCK_BYTES)) return;
     this.#download?.picker.release(piece, begin / BLOCK_BYTES);
+    this.#disownIfDone(peer);
     if (peer.choked) return;
     // It has nothing against us and still refuses: asking at once again would be a loop at the line's speed.
     peer.requests.shrink();
@@ -303,17 +294,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onMetadata(peer: PeerCore, message: MetadataMessage): void {
-    if (message.kind === "request") return this.#serveMetadata(peer, message.piece);
-    let bytes: Uint8Array | undefined;
-    try {
-      bytes = this.#metadata?.receive(peer.number, message, peer.nowMs);
-    } catch (error) {
-      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
-      throw error;
-    }
+    const bytes = this.#orBan(peer, () => this.#knowledge.onMetadata(peer, message));
     if (bytes === undefined) return;
     this.#useful.add(peer.number);
-    this.#metadata = undefined;
     this.#listener.onInfo(bytes);
   }
 
@@ -328,35 +311,22 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onHashRequest(peer: PeerCore, span: HashSpan): void {
-    const hashes = this.#hashService?.answer(span, peer.nowMs);
-    if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
-    // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
-    const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
-    if (!wouldHarm) peer.out.hashSpan(ID.hashReject, span);
+    this.#knowledge.onHashRequest(peer, span);
   }
 
   onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void {
-    try {
-      const found = span.base === 0 ? this.#leafFetch?.onHashes(peer, span, hashes) : undefined;
-      if (found !== undefined) {
-        const guilty = this.#download?.settle(found.piece, found.leaves) ?? NOBODY;
-        return this.#punish(guilty, `sent bad blocks of piece ${found.piece}`);
-      }
-      if (this.#hashFetch?.onHashes(peer.number, span, hashes, peer.nowMs) !== true) return;
-    } catch (error) {
-      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
-      throw error;
+    const news = this.#orBan(peer, () => this.#knowledge.onHashes(peer, span, hashes));
+    if (news.kind === "nothing") return;
+    if (news.kind === "leaves") {
+      const guilty = this.#download?.settle(news.piece, news.leaves) ?? NOBODY;
+      return this.#punish(guilty, `sent bad blocks of piece ${news.piece}`);
     }
-    if (this.#layers?.isComplete === true) {
-      this.#hashFetch = undefined;
-      this.#listener.onLayers();
-    }
+    if (news.kind === "layers") this.#listener.onLayers();
     this.#refillAll();
   }
 
   onHashReject(peer: PeerCore, span: HashSpan): void {
-    this.#leafFetch?.onReject(peer, span);
-    this.#hashFetch?.onReject(peer.number, span, peer.nowMs);
+    this.#knowledge.onHashReject(peer, span);
   }
 
   /** Asks the peer for as much as its line takes. To be called after each batch of received bytes. */
@@ -384,7 +354,7 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
     this.#useful.add(peer.number);
-    this.#leafFetch?.forget(piece);
+    this.#knowledge.forgetLeaves(piece);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
     for (const other of this.#peers.values()) {
       if (!other.has(piece)) other.sayHave(piece);
@@ -397,25 +367,39 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** Fetched again by the picker from one peer alone; its block hashes tell sooner who it was. */
   #onBad(piece: PieceIndex, guilty: ReadonlySet<number>): void {
     this.#punish(guilty, `sent a bad piece ${piece}`);
-    if (guilty.size === 0) this.#leafFetch?.want(piece);
+    if (guilty.size === 0) this.#knowledge.wantLeaves(piece);
   }
 
+  /** By address, and also when the connection is gone already: the liar might come back. */
   #punish(guilty: ReadonlySet<number>, why: string): void {
     for (const number of guilty) {
+      const host = this.#hosts.get(number);
+      if (host !== undefined) this.book.ban(host);
       const peer = this.#peers.get(number);
-      if (peer === undefined) continue;
-      this.book.ban(peer.endpoint.host);
-      this.#condemn(peer, why);
+      if (peer !== undefined) this.#condemn(peer, why, true);
     }
   }
 
-  #condemn(peer: PeerCore, why: string): void {
-    this.#condemned.push({ peer, why });
-    this.#listener.onFault(peer, why);
+  #orBan<T>(peer: PeerCore, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
+      throw error;
+    }
   }
 
-  /** One that dialed us is dialed where it listens, if it said so. */
-  #reopen(peer: PeerCore): void {
+  #condemn(peer: PeerCore, why: string, isBanned: boolean): void {
+    this.#condemned.push({ peer, why });
+    this.#listener.onFault(peer, why, isBanned);
+  }
+
+  /**
+   * A v1 connection cannot carry the hash requests that are needed, so it is opened again as v2: it was opened by a
+   * name of unknown kind, or by a peer that knew no other. One that dialed us is dialed where it listens.
+   */
+  #reopenIfUseless(peer: PeerCore): void {
+    if (peer.isV2 || !this.#knowledge.needsHashes) return;
     if (peer.source === "incoming") {
       const port = peer.theirs?.port;
       if (port === undefined) return;
@@ -430,11 +414,16 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#release(peer);
     this.#download?.picker.disown(peer.number);
     if (++peer.snubs > MAX_SNUBS) {
-      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
+      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`, false);
     }
     peer.snubbed = true;
     peer.restUntilMs = nowMs + SNUB_REST_MS;
     peer.requests.shrink();
+  }
+
+  /** It sends no more and owes nothing: others may go on with its pieces. */
+  #disownIfDone(peer: PeerCore): void {
+    if (peer.requests.size === 0) this.#download?.picker.disown(peer.number);
   }
 
   #release(peer: PeerCore): void {
@@ -464,17 +453,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     else for (const piece of peer.pieces) if (!here.has(piece)) peer.missingHere++;
     peer.setInterested(peer.missingHere > 0);
   }
-
-  #serveMetadata(peer: PeerCore, piece: number): void {
-    const bytes = this.#info?.bytes;
-    const at = piece * METADATA_PIECE_BYTES;
-    if (bytes === undefined || at >= bytes.length) {
-      peer.sendMetadata({ kind: "reject", piece });
-      return;
-    }
-    const data = bytes.subarray(at, at + METADATA_PIECE_BYTES);
-    peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
-  }
 }
 
+/** Far more than send blocks of one piece. */
+const MAX_HOSTS_REMEMBERED = 2000;
 const NOBODY: ReadonlySet<number> = new Set();

@@ -1,0 +1,145 @@
+// What must be known of a torrent besides its content: the metadata (BEP 9) and the merkle hashes (BEP 52). This asks
+// peers for what is missing, answers them with what is here, and hears nothing of blocks.
+//
+//   metadata wanted -> `onMetadata` gives its bytes -> `learn` -> layers wanted -> `onHashes` says when they are whole
+
+import type { Download } from "./download.ts";
+import { type ExtensionHandshake, METADATA_PIECE_BYTES, type MetadataMessage } from "./extension.ts";
+import { HashFetch } from "./hash_fetch.ts";
+import { HashService } from "./hash_service.ts";
+import type { PieceIndex } from "./layout.ts";
+import { LeafFetch } from "./leaf_fetch.ts";
+import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
+import type { Info } from "./metainfo.ts";
+import type { PeerCore } from "./peer_core.ts";
+import type { PieceLayers } from "./piece_layers.ts";
+import { type HashSpan, ID } from "./wire.ts";
+
+/** What an answer with hashes brought. */
+export type HashNews =
+  | { readonly kind: "nothing" | "some" | "layers" }
+  /** The true hashes of a failed piece's blocks. */
+  | { readonly kind: "leaves"; readonly piece: PieceIndex; readonly leaves: Uint8Array };
+
+export class Knowledge {
+  #info: Info | undefined;
+  #metadata: MetadataFetch | undefined;
+  #layers: PieceLayers | undefined;
+  #hashFetch: HashFetch | undefined;
+  #leafFetch: LeafFetch | undefined;
+  #service: HashService | undefined;
+
+  /** @param wanted What the metadata must hash to; undefined when it comes by `learn`. */
+  constructor(wanted: WantedInfo | undefined) {
+    if (wanted !== undefined) this.#metadata = new MetadataFetch(wanted);
+  }
+
+  get info(): Info | undefined {
+    return this.#info;
+  }
+
+  /** Whether peers must be asked for piece layers: only v2 connections can be. */
+  get needsHashes(): boolean {
+    return this.#layers?.isComplete === false;
+  }
+
+  /**
+   * The metadata is checked.
+   *
+   * @param layers undefined for a v1 torrent.
+   * @param download What is on disk, once that is known: leaves are served from it.
+   */
+  learn(info: Info, layers: PieceLayers | undefined, download: () => Download | undefined): void {
+    this.#info = info;
+    this.#metadata = undefined;
+    this.#layers = layers;
+    if (layers === undefined) return;
+    if (!layers.isComplete) this.#hashFetch = new HashFetch(layers);
+    this.#leafFetch = new LeafFetch(layers);
+    this.#service = new HashService(layers, download);
+  }
+
+  tick(peers: Iterable<PeerCore>, nowMs: number): void {
+    this.#metadata?.tick(nowMs);
+    this.#hashFetch?.tick(nowMs);
+    this.#leafFetch?.tick(peers, nowMs);
+  }
+
+  leave(peer: PeerCore): void {
+    this.#metadata?.removePeer(peer.number);
+    this.#hashFetch?.removePeer(peer.number);
+  }
+
+  onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
+    if (this.#metadata === undefined || (theirs.ids.ut_metadata ?? 0) === 0) return;
+    const request = (piece: number) => void peer.sendMetadata({ kind: "request", piece });
+    this.#metadata.addPeer({ number: peer.number, request }, theirs.metadataSize, peer.nowMs);
+  }
+
+  /** The peer said which pieces it has: libtorrent without metadata would hang up on a hash request. */
+  onPieces(peer: PeerCore): void {
+    if (!peer.isV2 || peer.pieces?.count === 0) return;
+    const request = (span: HashSpan) => peer.out.hashSpan(ID.hashRequest, span);
+    this.#hashFetch?.addPeer({ number: peer.number, request }, peer.nowMs);
+  }
+
+  /**
+   * Serves a request, or takes an answer.
+   *
+   * @returns The whole info dictionary when this was its last part and its hash fits.
+   * @throws {WireFault} When the peer's copy is wrong.
+   */
+  onMetadata(peer: PeerCore, message: MetadataMessage): Uint8Array | undefined {
+    if (message.kind === "request") {
+      this.#serveMetadata(peer, message.piece);
+      return undefined;
+    }
+    const bytes = this.#metadata?.receive(peer.number, message, peer.nowMs);
+    if (bytes !== undefined) this.#metadata = undefined;
+    return bytes;
+  }
+
+  onHashRequest(peer: PeerCore, span: HashSpan): void {
+    const hashes = this.#service?.answer(span, peer.nowMs);
+    if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
+    // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
+    const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
+    if (!wouldHarm) peer.out.hashSpan(ID.hashReject, span);
+  }
+
+  /** @throws {WireFault} When it answers a request of ours and proves nothing. */
+  onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): HashNews {
+    const found = span.base === 0 ? this.#leafFetch?.onHashes(peer, span, hashes) : undefined;
+    if (found !== undefined) return { kind: "leaves", ...found };
+    if (this.#hashFetch?.onHashes(peer.number, span, hashes, peer.nowMs) !== true) return { kind: "nothing" };
+    if (this.needsHashes) return { kind: "some" };
+    this.#hashFetch = undefined;
+    return { kind: "layers" };
+  }
+
+  onHashReject(peer: PeerCore, span: HashSpan): void {
+    this.#leafFetch?.onReject(peer, span);
+    this.#hashFetch?.onReject(peer.number, span, peer.nowMs);
+  }
+
+  /** The piece failed and several peers had sent it: its block hashes would tell who. */
+  wantLeaves(piece: PieceIndex): void {
+    this.#leafFetch?.want(piece);
+  }
+
+  /** The piece is here. */
+  forgetLeaves(piece: PieceIndex): void {
+    this.#leafFetch?.forget(piece);
+  }
+
+  #serveMetadata(peer: PeerCore, piece: number): void {
+    const bytes = this.#info?.bytes;
+    const at = piece * METADATA_PIECE_BYTES;
+    if (bytes === undefined || at >= bytes.length) {
+      peer.sendMetadata({ kind: "reject", piece });
+      return;
+    }
+    const data = bytes.subarray(at, at + METADATA_PIECE_BYTES);
+    peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
+  }
+}
