@@ -2,10 +2,8 @@
 // SHA-1 (BEP 3). One buffer for all pieces. Zeros are compared instead of hashed, some ten times faster: what was
 // never written to is a hole in a sparse file, and reads as zeros.
 
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { VerificationFailed } from "../errors.ts";
-import { sha256 } from "../hash.ts";
+import { leavesInto, PART_BYTES, Sha1Sum } from "./content_sums.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { ceil2, HASH_BYTES, rootOf, zeroHash } from "./merkle.ts";
 import type { Storage } from "./storage.ts";
@@ -30,7 +28,6 @@ export class PieceHasher {
   readonly #storage: Storage;
   readonly #beforeRead: () => void;
   readonly #buffer: Uint8Array;
-  /** SHA-1 of that many zeros. */
   readonly #zeroSums = new Map<number, Uint8Array>();
 
   /** @param beforeRead Called every MiB or so; may throw to end a hash in its middle. */
@@ -39,7 +36,7 @@ export class PieceHasher {
     this.#storage = storage;
     this.#beforeRead = beforeRead;
     this.#buffer = new Uint8Array(
-      Math.min(Math.ceil(layout.pieceLength / BLOCK_BYTES) * BLOCK_BYTES, READ_BYTES),
+      Math.min(Math.ceil(layout.pieceLength / BLOCK_BYTES) * BLOCK_BYTES, PART_BYTES),
     );
   }
 
@@ -75,38 +72,19 @@ export class PieceHasher {
   #blockHashes(piece: PieceIndex, tee: Tee | undefined): Uint8Array {
     const hashes = new Uint8Array(HASH_BYTES * this.#layout.blockCount(piece));
     for (const { begin, bytes } of this.#parts(piece)) {
-      let to = begin / BLOCK_BYTES * HASH_BYTES;
-      for (let from = 0; from < bytes.length; from += BLOCK_BYTES, to += HASH_BYTES) {
-        hashes.set(leafOf(bytes.subarray(from, from + BLOCK_BYTES)), to);
-      }
+      leavesInto(bytes, hashes, begin / BLOCK_BYTES * HASH_BYTES);
       tee?.(begin, bytes);
     }
     return hashes;
   }
 
   #sha1Of(piece: PieceIndex, tee: Tee | undefined): Uint8Array {
-    const sum = createHash("sha1");
-    /** Zeros at the piece's begin that were not given to the sum. */
-    let zeros = 0;
-    let isAllZeros = true;
+    const sum = new Sha1Sum(this.#zeroSums);
     for (const { begin, bytes } of this.#parts(piece)) {
       tee?.(begin, bytes);
-      if (isAllZeros && isZero(bytes)) {
-        zeros += bytes.length;
-        continue;
-      }
-      isAllZeros = false;
-      for (; zeros > 0; zeros -= Math.min(zeros, ZEROS.length)) sum.update(ZEROS.subarray(0, zeros));
       sum.update(bytes);
     }
-    if (!isAllZeros) return sum.digest();
-    const known = this.#zeroSums.get(zeros);
-    if (known !== undefined) return known;
-    const length = zeros;
-    for (; zeros > 0; zeros -= Math.min(zeros, ZEROS.length)) sum.update(ZEROS.subarray(0, zeros));
-    const fresh = sum.digest();
-    this.#zeroSums.set(length, fresh);
-    return fresh;
+    return sum.digest();
   }
 
   *#parts(piece: PieceIndex): Generator<{ begin: number; bytes: Uint8Array }> {
@@ -119,18 +97,3 @@ export class PieceHasher {
     }
   }
 }
-
-/** SHA-256 of one block. */
-function leafOf(block: Uint8Array): Uint8Array {
-  return block.length === BLOCK_BYTES && isZero(block) ? ZERO_LEAF : sha256(block);
-}
-
-/** The comparison is native; the first byte spares it where there is data. @param bytes At most READ_BYTES. */
-function isZero(bytes: Uint8Array): boolean {
-  return bytes[0] === 0 && Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;
-}
-
-/** A multiple of the block, large enough for a disk to read ahead. */
-const READ_BYTES = 1 << 20;
-const ZEROS = new Uint8Array(READ_BYTES);
-const ZERO_LEAF = sha256(ZEROS.subarray(0, BLOCK_BYTES));
