@@ -3,11 +3,22 @@
 // the log with what it did; whoever only starves us does not hold the end. Without an honest peer it ends 8.
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { createCipheriv } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { join } from "node:path";
 import { Liar, type LieName, LIES, type Truth, truthOf } from "./liars.ts";
 import { nanoSnap } from "./stage.ts";
-import { freePort, need, type RunningProgram, sha256OfFile, type TempDir, tempDir } from "./support.ts";
+import {
+  freePort,
+  need,
+  type RunningProgram,
+  sha256OfFile,
+  type TempDir,
+  tempDir,
+  within,
+} from "./support.ts";
 import { LibtorrentSwarm, type MadeTorrent, type SwarmSession } from "./swarm.ts";
 
 /** Two hash requests' worth of pieces, several blocks in each, and a short one at the end. */
@@ -57,6 +68,34 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "get --torrent of a v1 torrent among liars finishes with the right file",
+  ignore,
+  async fn() {
+    const aboutBlocks = ALL.filter((name) => /block|piece/.test(name) && !/hash|metadata/.test(name));
+    await using stage = await LiarStage.open(aboutBlocks, { kind: "v1" });
+    const seed = await stage.honest();
+    await using run = stage.get(["--torrent", stage.made.torrent], `127.0.0.1:${seed.port}`);
+    await stage.convicted(run, aboutBlocks);
+    await stage.finished(run);
+  },
+});
+
+Deno.test({
+  name: "get --torrent finds the liars and the honest one in the DHT",
+  ignore,
+  async fn() {
+    const garbage = ALL.filter((name) => /garbage|frame|bitfield/.test(name));
+    const names = ["flips a bit in every block", "claims everything and sends nothing", ...garbage] as const;
+    await using stage = await LiarStage.open(names, { dhtNodes: 8 });
+    for (const liar of stage.liars) await announce(liar, stage.made, stage.swarm.dhtPorts);
+    await stage.honest({ dht: true });
+    await using run = stage.get(["--torrent", stage.made.torrent]);
+    await stage.convicted(run, names);
+    await stage.finished(run);
+  },
+});
+
 for (const by of ["--torrent", "--magnet"] as const) {
   Deno.test({
     name: `get ${by} ends 8 when there are only liars, and leaves nothing under a final name`,
@@ -87,8 +126,11 @@ class LiarStage implements AsyncDisposable {
     readonly liars: readonly Liar[],
   ) {}
 
-  static async open(names: readonly LieName[]): Promise<LiarStage> {
-    const [temp, swarm] = await Promise.all([tempDir(), LibtorrentSwarm.start()]);
+  static async open(
+    names: readonly LieName[],
+    options: { kind?: "hybrid" | "v1"; dhtNodes?: number } = {},
+  ): Promise<LiarStage> {
+    const [temp, swarm] = await Promise.all([tempDir(), LibtorrentSwarm.start(options)]);
     const path = temp.join("seed", "nano-ledger-snapshot.7z");
     Deno.mkdirSync(temp.join("seed"));
     Deno.writeFileSync(path, noise(SIZE));
@@ -96,6 +138,7 @@ class LiarStage implements AsyncDisposable {
       path,
       torrent: temp.join("snapshot.torrent"),
       pieceSize: PIECE_SIZE,
+      kind: options.kind ?? "hybrid",
       // Three pieces of metadata.
       xSnapshot: { filler: "x".repeat(30_000) },
     });
@@ -108,18 +151,21 @@ class LiarStage implements AsyncDisposable {
     return this.temp.join("data");
   }
 
-  honest(): Promise<SwarmSession> {
+  honest(options: { dht?: boolean } = {}): Promise<SwarmSession> {
     return this.swarm.addSeed({
+      ...options,
       dir: this.temp.join("seed"),
       torrent: this.made.torrent,
       upLimit: HONEST_RATE,
     });
   }
 
-  /** `get` with every liar as a peer, and then these. */
+  /** `get` with every liar as a peer, and then these; or, where there is a DHT, with nobody but whom it names. */
   get(more: readonly string[], ...honest: readonly string[]): RunningProgram {
-    const peers = [...this.liars.map((liar) => liar.address), ...honest];
-    const args = ["get", "--json", "--no-dht", "--data-dir", this.dataDir, "--bind", "127.0.0.1"];
+    const hasDht = this.swarm.dhtPorts.length > 0;
+    const peers = hasDht ? [] : [...this.liars.map((liar) => liar.address), ...honest];
+    const dht = hasDht ? ["--dht-bootstrap", this.swarm.bootstrap()] : ["--no-dht"];
+    const args = ["get", "--json", ...dht, "--data-dir", this.dataDir, "--bind", "127.0.0.1"];
     const port = more.includes("--port") ? [] : ["--port", "0"];
     const log = ["--log-level", "DEBUG"];
     return nanoSnap(
@@ -173,6 +219,38 @@ class PeakMemory implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     return Promise.resolve();
+  }
+}
+
+/** Puts the liar's address into every DHT node, from that address, as any peer does it (BEP 5). */
+async function announce(liar: Liar, made: MadeTorrent, dhtPorts: readonly number[]): Promise<void> {
+  const [host, port] = liar.address.split(":") as [string, string];
+  const infoHash = Buffer.from((made.v2 ?? "").slice(0, 40), "hex").toString("latin1");
+  const id = `Liar${host.padEnd(16, "-")}`;
+  const socket = createSocket("udp4");
+  const ask = async (query: string, more: string, to: number): Promise<string> => {
+    const message = `d1:ad2:id20:${id}${more}e1:q${query.length}:${query}1:t2:aa1:y1:qe`;
+    const answer = new Promise<string>((resolve) =>
+      socket.on("message", (bytes, from) => {
+        const text = bytes.toString("latin1");
+        if (from.port === to && text.includes("1:y1:r")) resolve(text);
+      })
+    );
+    socket.send(Buffer.from(message, "latin1"), to, "127.0.0.1");
+    return await within(answer, 5000, `${query} from ${host} to DHT node ${to}`);
+  };
+  try {
+    socket.bind(0, host);
+    await once(socket, "listening");
+    for (const node of dhtPorts) {
+      const found = await ask("get_peers", `9:info_hash20:${infoHash}`, node);
+      const [, length, rest] = /5:token(\d+):(.*)/s.exec(found) ?? [];
+      const token = `5:token${length}:${rest?.slice(0, Number(length))}`;
+      await ask("announce_peer", `9:info_hash20:${infoHash}4:porti${port}e${token}`, node);
+      socket.removeAllListeners("message");
+    }
+  } finally {
+    socket.close();
   }
 }
 
