@@ -3,19 +3,21 @@
 // knows the package. IPv4 only, as the package is.
 
 import { Buffer } from "node:buffer";
+import type { Encodable } from "../bencode.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import type { Clock, Endpoint, Net, UdpSocket } from "../ports.ts";
 import { isIpv4, isWorthAsking } from "../address.ts";
 import { type Contact, parsePeer } from "./contact.ts";
-import type { Packet, Reply } from "./guard.ts";
+import type { Packet, Refusal, Reply } from "./guard.ts";
 import { ItemAnswers } from "./item_answers.ts";
 import { NodePool } from "./node_pool.ts";
 import { createNpmDht, type NpmDht } from "./npm_dht.ts";
 import { PackageSocket, type PacketCounts } from "./package_socket.ts";
 import { Routers } from "./routers.ts";
+import { type Holder, type PutAnswer, putItem, type PutOptions } from "./put.ts";
 import { type SignedItem, targetOf, verifySignature } from "./signature.ts";
 import { traverse } from "./traversal.ts";
-import { type Answered, NEAREST, Walk } from "./walk.ts";
+import { NEAREST, Walk } from "./walk.ts";
 
 export interface DhtOptions {
   /** The node's from here on: it receives on it, and `close` closes it. */
@@ -38,8 +40,11 @@ export interface LookupEnd {
   readonly answers: number;
   /** Whether the eight nearest nodes each answered or timed out; false when aborted or when nobody answered. */
   readonly finished: boolean;
-  /** The nearest nodes that answered, with the tokens that storing or announcing needs. */
-  readonly holders: readonly Answered[];
+  /**
+   * The eight nearest nodes that answered and gave a token: where to store or announce. Routers are left out, except
+   * in a network so small that fewer than eight others gave one.
+   */
+  readonly holders: readonly Holder[];
 }
 
 export interface LookupResult extends LookupEnd {
@@ -162,6 +167,25 @@ export class DhtNode implements AsyncDisposable {
     return { ...end, item: found.best, conflict: found.conflict, forged: found.forged };
   }
 
+  /**
+   * Puts a signed item, byte for byte, to the given holders (a lookup's), or to those that a fresh one finds; then
+   * asks each whether it has it now. Nothing is put after an unfinished lookup of its own.
+   *
+   * @returns One answer per holder, nearest first; those of an aborted put are "silent".
+   * @throws {RangeError} When a bound of `SignedItem` does not hold. The signature is the caller's to check.
+   */
+  async put({ item, holders, signal }: {
+    readonly item: SignedItem;
+    readonly holders?: readonly Holder[];
+    readonly signal: AbortSignal;
+  }): Promise<PutAnswer[]> {
+    const to = holders ?? await this.#holdersOf(item, signal);
+    const stop = AbortSignal.any([signal, this.#closing.signal]);
+    const ask: PutOptions["ask"] = (endpoint, method, args) =>
+      stop.aborted ? Promise.resolve(undefined) : this.#askOnce(endpoint, method, args);
+    return await Promise.all(to.map((holder) => putItem({ item, holder, ask })));
+  }
+
   /** Looks for peers of a torrent. @param infoHash 20 bytes: v1, or v2 cut short. */
   async getPeers(infoHash: Uint8Array, { signal, onPeer }: PeerLookupOptions): Promise<PeersResult> {
     const peers = new Map<string, Endpoint>();
@@ -190,12 +214,12 @@ export class DhtNode implements AsyncDisposable {
     const args = { info_hash: infoHash, port, implied_port: options.implied === true ? 1 : 0 };
     const answers = await Promise.all(
       found.holders.map((holder) =>
-        holder.token === undefined || options.signal.aborted
+        options.signal.aborted
           ? undefined
           : this.#askOnce(holder, "announce_peer", { ...args, token: holder.token })
       ),
     );
-    return { ...found, stored: answers.filter((answer) => answer !== undefined).length };
+    return { ...found, stored: answers.filter((answer) => answer?.kind === "reply").length };
   }
 
   /** Tries a node that a peer told us of (BEP 5's PORT message); lost when many are being tried. */
@@ -233,13 +257,30 @@ export class DhtNode implements AsyncDisposable {
       walk,
       seeds,
       routers: this.#routers,
-      ask: (to, done) => this.#ask(to, method, { [field]: target }, done),
+      ask: (to, done) =>
+        this.#ask(
+          to,
+          method,
+          { [field]: target },
+          (answer) => done(answer?.kind === "reply" ? answer : undefined),
+        ),
       onReply,
       signal: AbortSignal.any([signal, this.#closing.signal]),
     });
     // When nobody answered, it is our own line that is dead.
     if (walk.answers > 0) this.#forget(seeds, silent);
-    return { answers: walk.answers, finished, holders: walk.nearestAnswered(NEAREST) };
+    return { answers: walk.answers, finished, holders: this.#holdersIn(walk) };
+  }
+
+  #holdersIn(walk: Walk): Holder[] {
+    const all = walk.nearestWithToken();
+    const others = all.filter((node) => !this.#routers.has(node));
+    return (others.length < NEAREST ? all : others).slice(0, NEAREST);
+  }
+
+  async #holdersOf({ publicKey, salt }: SignedItem, signal: AbortSignal): Promise<readonly Holder[]> {
+    const { finished, holders } = await this.getItem({ publicKey, salt, signal });
+    return finished ? holders : [];
   }
 
   #seedsFor(target: Uint8Array): Contact[] {
@@ -258,19 +299,27 @@ export class DhtNode implements AsyncDisposable {
     for (const { id } of seeds.filter(isSilent)) this.#dht.removeNode(Buffer.from(id));
   }
 
-  #askOnce(to: Endpoint, method: string, args: object): Promise<Reply | undefined> {
+  #askOnce(to: Endpoint, method: string, args: Arguments): Promise<Reply | Refusal | undefined> {
     return new Promise((resolve) => this.#ask(to, method, args, resolve));
   }
 
-  #ask(to: Endpoint, method: string, args: object, done: (reply: Reply | undefined) => void): void {
+  #ask(
+    to: Endpoint,
+    method: string,
+    args: Arguments,
+    done: (answer: Reply | Refusal | undefined) => void,
+  ): void {
     if (this.#closing.signal.aborted) return done(undefined);
-    const message = { q: method, a: { id: this.#dht.nodeId, ...args } };
-    this.#dht._rpc.socket.query({ host: to.host, port: to.port }, message, (error) => {
-      const packet = error === null ? this.#socket.current : undefined;
-      const reply = packet?.kind === "reply" ? packet : undefined;
-      if (reply !== undefined) this.#hear({ host: to.host, port: to.port, id: reply.id.slice() });
-      done(reply);
-    });
+    const { host, port } = to;
+    const all = { id: new Uint8Array(this.#dht.nodeId), ...args };
+    const onEnd = (error: { readonly code?: unknown } | null) => {
+      // A refusal's error has its number. One without, or with a name, is a timeout or the end of this node.
+      const heard = error === null || typeof error.code === "number" ? this.#socket.current : undefined;
+      const answer = heard?.kind === "query" ? undefined : heard;
+      if (answer?.kind === "reply") this.#hear({ host, port, id: answer.id.slice() });
+      done(answer);
+    };
+    this.#socket.asking(all, () => this.#dht._rpc.socket.query({ host, port }, { q: method, a: {} }, onEnd));
   }
 
   #hear(contact: Contact): void {
@@ -283,6 +332,8 @@ export class DhtNode implements AsyncDisposable {
     if (packet.kind === "query" && packet.readOnly) this.#dht.removeNode(Buffer.from(packet.id));
   }
 }
+
+type Arguments = Readonly<Record<string, Encodable>>;
 
 function peersOf(reply: Reply, from: Endpoint): Endpoint[] {
   const values = reply.body.get("values");

@@ -37,6 +37,8 @@ export interface Refusal extends PacketBase {
   readonly kind: "refusal";
   /** The number of a BEP 5 or BEP 44 error. */
   readonly code: number;
+  /** What the node says about it; cut off where it is long. Its words: not to be trusted, nor printed as they are. */
+  readonly text: string;
 }
 
 /**
@@ -137,10 +139,11 @@ function readReply(message: BDict, transaction: Uint8Array): Reply {
 
 function readRefusal(message: BDict, transaction: Uint8Array): Refusal {
   check(transaction.length === OUR_TRANSACTION_BYTES, "a transaction id that is not ours");
-  const code = need(message.list("e"), "an error that is no list")[0];
+  const [code, words] = need(message.list("e"), "an error that is no list");
   check(typeof code === "number", "an error without a number");
   const forPackage = encode({ t: transaction, y: "e", e: [code, "refused"] });
-  return { kind: "refusal", transaction, code, forPackage };
+  const said = words instanceof Uint8Array ? toBinaryString(words.subarray(0, MAX_REASON_BYTES)) : "";
+  return { kind: "refusal", transaction, code, text: said, forPackage };
 }
 
 /** A list of strings of 6 or 18 bytes; or, an old form, one string of several peers of 6. */
@@ -210,6 +213,8 @@ const OUR_TRANSACTION_BYTES = 2;
 const MAX_TOKEN_BYTES = 64;
 /** Above every method and `y`. */
 const MAX_WORD_BYTES = 20;
+/** libtorrent's longest reason has some 40. */
+const MAX_REASON_BYTES = 100;
 /** BEP 44. */
 const MAX_VALUE_BYTES = 1000;
 const MAX_SALT_BYTES = 64;

@@ -5,12 +5,13 @@
 
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
-import { type BDict, decodeDict, type Encodable, encode, isList } from "../bencode.ts";
+import { type BDict, decodeDict, type Encodable, encode } from "../bencode.ts";
 import { toHex } from "../bytes.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint, UdpSocket } from "../ports.ts";
 import { isIpv4 } from "../address.ts";
+import { COMPACT_NODE_BYTES } from "./contact.ts";
 import { type Packet, readPacket } from "./guard.ts";
 
 /** Datagrams so far, by what became of them. */
@@ -36,6 +37,7 @@ export class PackageSocket extends EventEmitter {
   /** Open questions, oldest first: endpoint and transaction id. */
   readonly #asked = new Set<string>();
   #current: Packet | undefined;
+  #arguments: Encodable | undefined;
   #queryCredit = QUERIES_AT_ONCE;
   #creditAtMs: number;
   #closed = false;
@@ -53,6 +55,19 @@ export class PackageSocket extends EventEmitter {
   /** The packet that is being handled, or undefined outside of that (a timeout). */
   get current(): Packet | undefined {
     return this.#current;
+  }
+
+  /**
+   * Lets the package send one query, with these arguments instead of those it encodes: bytes that are signed must
+   * leave as they are.
+   */
+  asking(args: Encodable, send: () => void): void {
+    this.#arguments = args;
+    try {
+      send();
+    } finally {
+      this.#arguments = undefined;
+    }
   }
 
   /** The socket is bound already; the package only waits to be told. */
@@ -75,8 +90,12 @@ export class PackageSocket extends EventEmitter {
   ): void {
     if (!this.#closed && isIpv4(host) && port > 0 && port <= 65535) {
       const fields = decodeDict(message, { mode: "lenient" });
-      if (fields.bytes("y")?.[0] === QUERY) this.#note({ host, port }, fields.bytes("t"));
-      this.#udp.send(message.length <= MAX_SENT_BYTES ? message : shortened(fields), { host, port });
+      if (fields.bytes("y")?.[0] === QUERY) {
+        this.#note({ host, port }, fields.bytes("t"));
+        this.#udp.send(this.#arguments === undefined ? message : this.#withArguments(fields), { host, port });
+      } else {
+        this.#udp.send(shortened(message, fields), { host, port });
+      }
     }
     queueMicrotask(sent);
   }
@@ -85,6 +104,10 @@ export class PackageSocket extends EventEmitter {
     if (this.#closed) return;
     this.#closed = true;
     this.#udp.close().then(() => this.emit("close"));
+  }
+
+  #withArguments(fields: BDict): Uint8Array {
+    return encode(new Map<string, Encodable>(fields.entries()).set("a", this.#arguments!));
   }
 
   #receive(bytes: Uint8Array, from: Endpoint): void {
@@ -148,14 +171,20 @@ function questionKey(endpoint: Endpoint, transaction: Uint8Array): string {
   return `${formatEndpoint(endpoint)} ${toHex(transaction)}`;
 }
 
-/** The package gives all the peers it has; a hundred of them fit a datagram and are what libtorrent sends. */
-function shortened(message: BDict): Uint8Array {
-  const body = message.dict("r");
-  if (body === undefined) return encode(message);
-  const fields = new Map(body.entries());
-  const values = fields.get("values");
-  if (isList(values)) fields.set("values", values.slice(0, MAX_PEERS_SENT));
-  return encode(new Map<string, Encodable>(message.entries()).set("r", fields));
+/**
+ * The package gives all the peers it has, and its whole routing table, nearest first. A hundred peers fit a datagram
+ * and are what libtorrent sends; eight nodes are what BEP 5 asks for.
+ */
+function shortened(message: Uint8Array, fields: BDict): Uint8Array {
+  const body = fields.dict("r");
+  const nodes = body?.bytes("nodes");
+  const values = body?.list("values");
+  const fits = (nodes?.length ?? 0) <= MAX_NODES_BYTES_SENT && (values?.length ?? 0) <= MAX_PEERS_SENT;
+  if (body === undefined || fits) return message;
+  const short = new Map<string, Encodable>(body.entries());
+  if (nodes !== undefined) short.set("nodes", nodes.subarray(0, MAX_NODES_BYTES_SENT));
+  if (values !== undefined) short.set("values", values.slice(0, MAX_PEERS_SENT));
+  return encode(new Map<string, Encodable>(fields.entries()).set("r", short));
 }
 
 const QUERY = 0x71;
@@ -164,6 +193,7 @@ const QUERIES_PER_SEC = 100;
 const QUERIES_AT_ONCE = 300;
 /** All that can be open at once, several times over. */
 const MAX_QUESTIONS = 4096;
-/** Under the usual path's 1,500 with its headers. */
-const MAX_SENT_BYTES = 1400;
+/** Eight bytes each: 800, under the usual path's 1,500 with the rest of the answer. */
 const MAX_PEERS_SENT = 100;
+/** An item of 1,000 bytes with its key, signature and token, and these, has under 1,400. */
+const MAX_NODES_BYTES_SENT = 8 * COMPACT_NODE_BYTES;

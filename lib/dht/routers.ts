@@ -4,6 +4,14 @@
 import type { Endpoint } from "../ports.ts";
 import { isIpv4 } from "../address.ts";
 
+/** Where a stranger's DHT node begins: upstream's three, and libtorrent's own. */
+export const PUBLIC_ROUTERS: readonly Endpoint[] = [
+  { host: "router.bittorrent.com", port: 6881 },
+  { host: "router.utorrent.com", port: 6881 },
+  { host: "dht.transmissionbt.com", port: 6881 },
+  { host: "dht.libtorrent.org", port: 25401 },
+];
+
 export class Routers {
   readonly #resolve: (host: string) => Promise<string[]>;
   readonly #nowMs: () => number;
@@ -28,6 +36,11 @@ export class Routers {
   /** Those whose addresses are known by now. */
   get found(): readonly Endpoint[] {
     return this.#found;
+  }
+
+  /** Whether this endpoint is one of them. */
+  has({ host, port }: Endpoint): boolean {
+    return this.#found.some((router) => router.host === host && router.port === port);
   }
 
   /** Whether more may become known soon. */

@@ -96,6 +96,13 @@ export class Walk {
       .map(({ contact, token }) => ({ ...contact, token }));
   }
 
+  /** All that answered with a token, nearest first. */
+  nearestWithToken(): (Answered & { readonly token: Uint8Array })[] {
+    return this.nearestAnswered(MAX_CANDIDATES).flatMap(({ token, ...contact }) =>
+      token === undefined ? [] : [{ ...contact, token }]
+    );
+  }
+
   /** The nearest entries, of which no more than two share a public address: one host must not be all of them. */
   #front(count: number): Entry[] {
     const front: Entry[] = [];

@@ -2,6 +2,7 @@
 // that moves the bytes. Opened once per run, before anything is looked for, so that a taken port is told at once.
 
 import { DhtNode } from "../dht/dht_node.ts";
+import { PUBLIC_ROUTERS } from "../dht/routers.ts";
 import { OperationFailed, PortTaken, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { Endpoint, Net, TcpListener, UdpSocket } from "../ports.ts";
@@ -10,14 +11,6 @@ import { Session } from "../torrent/session.ts";
 import { TokenBucket } from "../torrent/token_bucket.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
-
-/** Where a stranger's DHT node begins: upstream's three, and libtorrent's own. */
-const PUBLIC_ROUTERS: readonly Endpoint[] = [
-  { host: "router.bittorrent.com", port: 6881 },
-  { host: "router.utorrent.com", port: 6881 },
-  { host: "dht.transmissionbt.com", port: 6881 },
-  { host: "dht.libtorrent.org", port: 25401 },
-];
 
 /** Tries to find one number that is free for TCP and for UDP. */
 const FREE_PORT_TRIES = 20;

@@ -37,15 +37,21 @@ export class FakeNet {
       const query = decodeDict(bytes, { mode: "lenient" });
       const method = new TextDecoder().decode(query.bytes("q"));
       const body = node.answer(method, query.dict("a")!, from);
-      if (body !== undefined) {
-        socket.send(encode({ t: query.bytes("t")!, y: "r", r: { id: node.id, ...body } }), from);
-      }
+      if (body === undefined) return;
+      const t = query.bytes("t")!;
+      // As libtorrent's: an error carries `r` as well.
+      const refusal = body["e"];
+      const message = refusal === undefined
+        ? { t, y: "r", r: { id: node.id, ...body } }
+        : { t, y: "e", e: refusal, r: { id: node.id } };
+      socket.send(encode(message), from);
     });
   }
 }
 
 export interface FakeNode extends Endpoint {
   readonly id: Uint8Array;
+  /** The members of `r`; one called `e` makes the answer an error with that list. */
   readonly answer: (
     method: string,
     args: BDict,
