@@ -185,6 +185,11 @@ export class LibtorrentSwarm implements AsyncDisposable {
     await this.peer.call("wait_uploaded", { session: of.session, bytes }, deadlineMs);
   }
 
+  /** Resolves once the session has received that much payload. */
+  async downloaded(of: SwarmSession, bytes: number, deadlineMs = 60_000): Promise<void> {
+    await this.peer.call("wait_downloaded", { session: of.session, bytes }, deadlineMs);
+  }
+
   /** Dials 127.0.0.1, or `host`. `asV2`: with the v2 hash, otherwise with v1 where the torrent has one. */
   async connect(
     from: SwarmSession,

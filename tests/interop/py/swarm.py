@@ -363,10 +363,17 @@ class Swarm:
 
     async def do_wait_uploaded(self, session, bytes):
         """Waits until the session has sent that much payload."""
+        return {"uploaded": await self.counted(session, "net.sent_payload_bytes", bytes)}
+
+    async def do_wait_downloaded(self, session, bytes):
+        """Waits until the session has received that much payload."""
+        return {"downloaded": await self.counted(session, "net.recv_payload_bytes", bytes)}
+
+    async def counted(self, session, counter, least):
         while True:
-            sent = (await self.sessions[session].stats())["net.sent_payload_bytes"]
-            if sent >= bytes:
-                return {"uploaded": sent}
+            value = (await self.sessions[session].stats())[counter]
+            if value >= least:
+                return value
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def do_connect(self, session, port, host=HOST, flags=0):
