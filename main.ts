@@ -3,10 +3,10 @@
 
 import { VERSION } from "./lib/about.ts";
 import { failureOf } from "./lib/cli/failure.ts";
+import type { CliMachine } from "./lib/cli/context.ts";
 import { runCli } from "./lib/cli/program.ts";
 import { EXIT, Interrupted } from "./lib/errors.ts";
 import { systemClock } from "./lib/io/clock.ts";
-import type { Machine } from "./lib/mirror/machine.ts";
 
 const stopping = new AbortController();
 
@@ -46,7 +46,7 @@ const exitCode = await runCli(Deno.args, {
 Deno.exit(exitCode);
 
 /** Loaded when a command needs the machine. The specifier is a literal, so that `deno compile` finds it. */
-async function realMachine(): Promise<Machine> {
+async function realMachine(): Promise<CliMachine> {
   const { SystemMachine } = await import("./lib/io/machine.ts");
   return new SystemMachine(`nano-snap ${VERSION}`);
 }

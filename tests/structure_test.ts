@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** The two ends of a Worker: its entry file, a small main.ts, imports what it runs; the client, that code's interface. */
 const WORKER_END = /^io\/[a-z0-9_]+_(worker|client)\.ts$/;
-const WORKERS_MAY_IMPORT: readonly string[] = ["torrent", "extract", "ledger"];
+const WORKERS_MAY_IMPORT: readonly string[] = ["torrent", "extract", "ledger", "producer"];
 
 /** Modules of node: that only compute. All others reach the machine and belong in lib/io. */
 const PURE_NODE = ["node:buffer", "node:crypto", "node:events", "node:path", "node:stream", "node:zlib"];

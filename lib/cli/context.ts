@@ -2,7 +2,11 @@
 // real one; a test makes its own and reads what was written.
 
 import type { Machine } from "../mirror/machine.ts";
+import type { ProducerMachine } from "../producer/machine.ts";
 import type { Clock } from "../ports.ts";
+
+/** What any command may need of the machine. */
+export interface CliMachine extends Machine, ProducerMachine {}
 
 export interface CliContext {
   /** The environment's variables. */
@@ -16,7 +20,7 @@ export interface CliContext {
   readonly columns: () => number;
   readonly clock: Clock;
   /** Made when a command needs it: `version` and `--help` load none of it. */
-  readonly machine: () => Promise<Machine>;
+  readonly machine: () => Promise<CliMachine>;
   /** Aborts with an `Interrupted` when the user or the system wants the run to end. */
   readonly signal: AbortSignal;
   /** "deno 2.9.6", and "x86_64-unknown-linux-gnu". */

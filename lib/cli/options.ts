@@ -240,14 +240,15 @@ function readPeers(inputs: Inputs, warnings: string[]): Endpoint[] {
   return peers;
 }
 
-function parseTracker(given: Given): string {
+/** An announce URL. @throws {UsageError} */
+export function parseTracker(given: Given): string {
   const url = trackerUrl(given.text);
   if (url === undefined) throw refused(given, "an http, https or udp URL, the last with a port");
   return url;
 }
 
 /** Every `--x VALUE` that may come several times ends up in one list. */
-function collect(value: string, before: string[] | undefined): string[] {
+export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 

@@ -11,6 +11,7 @@ import { EXIT, InvariantBroken, UsageError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
 import { failureOf } from "./failure.ts";
 import { addGet } from "./get.ts";
+import { addProduce } from "./produce.ts";
 import { addVersion, versionText } from "./version.ts";
 
 /**
@@ -21,16 +22,17 @@ import { addVersion, versionText } from "./version.ts";
  */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
   const words = withCommand(args);
+  const program = makeProgram(context);
   try {
     const later = LATER_COMMANDS.find((name) => name === words[0]);
     if (later !== undefined) {
       throw notInThisVersion(args[0] === later ? later : "swarm (what nano-snap means without a command)");
     }
-    await makeProgram(context).parseAsync([...words], { from: "user" });
+    await program.parseAsync([...words], { from: "user" });
     return EXIT.done;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
-    const { exitCode, text, json } = failureOf(causeOf(error, words, context.signal));
+    const { exitCode, text, json } = failureOf(causeOf(error, callOf(program, words), context.signal));
     context.stderr(text);
     if (args.includes("--json")) context.stdout(json);
     return exitCode;
@@ -60,29 +62,47 @@ function makeProgram(context: CliContext): Command {
     })
     .exitOverride();
   program.addHelpText("after", "\nStart here:\n  nano-snap get --extract");
-  for (const add of [addGet, addVersion]) add(program, context);
-  // Commands made before would not know these two.
-  for (const command of program.commands) {
-    command.copyInheritedSettings(program).allowExcessArguments(false).helpOption("-h, --help", "say this");
-  }
+  for (const add of [addGet, addProduce, addVersion]) add(program, context);
+  passOn(program);
   return program.helpOption("-h, --help", "say this");
 }
 
+/** Gives the commands what is set after they were made. */
+function passOn(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent).allowExcessArguments(false).helpOption("-h, --help", "say this");
+    passOn(command);
+  }
+}
+
 /** Which failure to tell: being stopped explains whatever else failed because of it, except our own bugs. */
-function causeOf(error: unknown, words: readonly string[], signal: AbortSignal): unknown {
-  if (error instanceof CommanderError) return usageOf(error, words);
+function causeOf(error: unknown, call: string, signal: AbortSignal): unknown {
+  if (error instanceof CommanderError) return usageOf(error, call);
   const isBug = error instanceof InvariantBroken || error instanceof TypeError || error instanceof RangeError;
   return signal.aborted && !isBug ? signal.reason : error;
 }
 
 /** Commander's "error: unknown option '--x'\n(Did you mean --y?)" as one sentence with the way to the help. */
-function usageOf(error: CommanderError, words: readonly string[]): UsageError {
-  if (error.code === "commander.help") return new UsageError("Which command? See: nano-snap --help");
+function usageOf(error: CommanderError, call: string): UsageError {
+  if (error.code === "commander.help") return new UsageError(`Which command? See: ${call} --help`);
   const later = LATER_OPTIONS.find((name) => new RegExp(`'${name}['=]`).test(error.message));
   if (later !== undefined) return notInThisVersion(later);
-  const sentence = error.message.replace(/^error: /, "").replaceAll(/\s+/g, " ").replace(/[.]$/, "");
-  const command = words[0] === "get" || words[0] === "version" ? ` ${words[0]}` : "";
-  return new UsageError(`${sentence}; see: nano-snap${command} --help`, { cause: error });
+  const sentence = error.message.replace(/^error: /, "").replaceAll(/\s+/g, " ").replace(/[.]$/, "")
+    // An unknown option's value may be a secret.
+    .replace(/^(unknown option '--?[^'=]+)=.*'/, "$1'");
+  return new UsageError(`${sentence}; see: ${call} --help`, { cause: error });
+}
+
+/** The command that the words name, as it is called: "nano-snap produce torrent". */
+function callOf(program: Command, words: readonly string[]): string {
+  const names = [program.name()];
+  let command: Command | undefined = program;
+  for (const word of words) {
+    command = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (command === undefined) break;
+    names.push(command.name());
+  }
+  return names.join(" ");
 }
 
 function notInThisVersion(name: string): UsageError {
@@ -93,7 +113,6 @@ const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 /** Announced, not made yet: saying so is better than "unknown command". */
 const LATER_COMMANDS = [
   "swarm",
-  "produce",
   "verify",
   "inspect",
   "status",

@@ -74,6 +74,11 @@ export function signItem(seed: Uint8Array, item: Pick<SignedItem, "salt" | "seq"
   return sign(signedBytes(item), seed);
 }
 
+/** Signs any bytes with a seed of 32 bytes (RFC 8032). @returns 64 fresh bytes. */
+export function signMessage(seed: Uint8Array, message: Uint8Array): Uint8Array {
+  return sign(message, seed);
+}
+
 /** The public key of a seed of 32 bytes. */
 export function publicKeyOf(seed: Uint8Array): Uint8Array {
   return getPublicKey(seed);

@@ -1,11 +1,12 @@
-// The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the shape of
-// lib/mirror/machine.ts's Machine without knowing it.
+// The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the
+// shapes of lib/mirror/machine.ts's Machine and lib/producer/machine.ts's without knowing them.
 
 import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
 import { WorkerChecker } from "./check_client.ts";
 import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
 import { systemFiles } from "./files.ts";
+import { WorkerHasher } from "./hash_client.ts";
 import { systemHttp } from "./http.ts";
 import { systemNet } from "./net.ts";
 import { systemRandom } from "./random.ts";
@@ -19,6 +20,7 @@ export class SystemMachine {
   readonly http: HttpClient = systemHttp;
   readonly extractor: WorkerExtractor = new WorkerExtractor();
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
+  readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
   readonly pid: number = Deno.pid;
   readonly client: string;
 

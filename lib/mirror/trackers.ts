@@ -4,6 +4,7 @@
 import { toHex } from "../bytes.ts";
 import type { Report } from "../events.ts";
 import type { Endpoint } from "../ports.ts";
+import { STREAM_TRACKERS } from "../stream.ts";
 import type { SwarmHashes } from "../torrent/handshake.ts";
 import type { PeerSource } from "../torrent/peer_owner.ts";
 import { Announcer, type TransferStats } from "../torrent/tracker.ts";
@@ -18,12 +19,6 @@ export interface TrackerSettings {
   /** URLs that the user named: each is told, whatever the torrent's own do. */
   readonly named: readonly string[];
 }
-
-/** Both that the stream's torrents name, for pointers, which have no room for them. */
-export const STREAM_TRACKERS: readonly string[] = [
-  "udp://tracker.opentrackr.org:1337/announce",
-  "udp://tracker.torrent.eu.org:451/announce",
-];
 
 /**
  * Lists of tiers, each to be announced to on its own: one per tracker that the user named, and one for the torrent's.
