@@ -1,10 +1,10 @@
-// Checking on several cores: a few Workers for each job, ended with it. A job that one thread has done before Workers
-// have started is done where it is asked for.
+// Checking on several cores: a few Workers for each job, ended with it. Until they have started the work is done where
+// it is asked for, which may be all there is of it.
 
 import { InvariantBroken, OperationFailed } from "../errors.ts";
-import { InlineChecker } from "../torrent/check.ts";
+import { InlineChecker, lookAt, nextTurn, PieceCheck, piecesPerShare } from "../torrent/check.ts";
 import type { CheckJob, PieceChecker, PieceFiles } from "../torrent/piece_checker.ts";
-import { type CheckAnswer, type CheckTask, STOP, type TaskFiles } from "./check_worker.ts";
+import { type CheckAnswer, type CheckTask, NEXT, STOP, type TaskFiles } from "./check_worker.ts";
 import { systemFiles } from "./files.ts";
 import { errorOf } from "./worker_failure.ts";
 
@@ -26,9 +26,11 @@ export class WorkerChecker implements PieceChecker {
     const workers = Math.min(this.#workers, Math.ceil(bytes / SMALL_BYTES), pieces.length);
     const task = taskOf(job);
     const stop = () => void Atomics.store(task.control, STOP, 1);
+    const started = new AbortController();
     signal.addEventListener("abort", stop);
     try {
-      const ends = Array.from({ length: workers }, () => runWorker(task, job));
+      const ends = Array.from({ length: workers }, () => runWorker(task, job, started));
+      ends.push(checkUntil(started.signal, task, job));
       // One that failed ends the others; all have closed their files when this goes on.
       for (const end of ends) end.catch(stop);
       const settled = await Promise.allSettled(ends);
@@ -40,13 +42,30 @@ export class WorkerChecker implements PieceChecker {
   }
 }
 
-async function runWorker(task: CheckTask, { onVerdicts, from }: CheckJob): Promise<void> {
+/** Takes shares as a Worker does, until the first of those has taken one. */
+async function checkUntil(started: AbortSignal, { control }: CheckTask, job: CheckJob): Promise<void> {
+  using check = new PieceCheck(systemFiles, job);
+  const step = piecesPerShare(job.from.layout);
+  while (!started.aborted && Atomics.load(control, STOP) === 0) {
+    const first = Atomics.add(control, NEXT, 1) * step;
+    if (first >= job.pieces.length) return;
+    job.onVerdicts(lookAt(check, first, Math.min(first + step, job.pieces.length)));
+    await nextTurn();
+  }
+}
+
+async function runWorker(
+  task: CheckTask,
+  { onVerdicts, from }: CheckJob,
+  started: AbortController,
+): Promise<void> {
   // A static URL: it is how `deno compile` learns which module the binary must carry.
   const worker = new Worker(new URL("./check_worker.ts", import.meta.url), { type: "module" });
   let broken: { readonly error: unknown } | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<CheckAnswer>) => {
+        started.abort();
         if (data.kind === "done") return resolve();
         if (data.kind === "failed") return reject(errorOf(data));
         if (broken !== undefined) return;

@@ -116,7 +116,7 @@ function hashBytes(layout: Layout): number {
 }
 
 /** A macrotask, so that sockets and timers are served in between. */
-function nextTurn(): Promise<void> {
+export function nextTurn(): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
     port1.onmessage = () => {
