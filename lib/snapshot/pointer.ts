@@ -1,7 +1,7 @@
 // What the signed value names: which snapshot is current. Upstream publishes the raw v2 info-hash; BEP 46 and older
 // readers have other shapes, all of them taken (protocol.md 3).
 
-import { BDict, type Bencoded, decode } from "../bencode.ts";
+import { BDict, type Bencoded, decode, encode } from "../bencode.ts";
 import { toHex } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 
@@ -22,6 +22,11 @@ export function parsePointer(value: Uint8Array): Pointer | undefined {
   if (!(decoded instanceof BDict)) return undefined;
   const named = decoded.bytes("ih") ?? decoded.bytes("info_hash");
   return named === undefined ? undefined : pointerTo(named);
+}
+
+/** The value that the stream signs: the raw info-hash as a byte string. @param infoHashV2 32 bytes. */
+export function pointerValue(infoHashV2: Uint8Array): Uint8Array {
+  return encode(infoHashV2);
 }
 
 /** The hash in hex: 64 digits, or 40. */
