@@ -7,6 +7,7 @@ import { Interrupted, NetworkStalled } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
+import { Advance } from "../torrent/advance.ts";
 import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
@@ -34,7 +35,7 @@ export interface FetchOptions {
   readonly bind: readonly string[];
   /** Check again whatever is on disk already. */
   readonly force: boolean;
-  /** Give up after so long without a byte; 0 waits for ever. */
+  /** Give up after so long without data that brings the download on; 0 waits for ever. */
   readonly stallTimeoutMs: number;
   readonly client: string;
   /** Called when the metadata is checked, before anything is written: throws to refuse the torrent. */
@@ -74,9 +75,9 @@ class Fetch implements SwarmListener {
   readonly #completed = Promise.withResolvers<void>();
   readonly #tasks: Promise<void>[] = [];
   readonly #hunted = new Set<string>();
+  readonly #advance = new Advance();
   #content: Content | undefined;
   #sawFirstPiece = false;
-  #lastBytes = 0;
   #lastProgressMs: number;
   #lastComplaintMs: number;
 
@@ -303,9 +304,8 @@ class Fetch implements SwarmListener {
 
   #watchForStall(): void {
     const nowMs = this.#clock.nowMs();
-    const bytes = this.#swarm.downRate.total;
-    if (bytes !== this.#lastBytes) this.#lastProgressMs = nowMs;
-    this.#lastBytes = bytes;
+    const { download } = this.#swarm;
+    if (download !== undefined && this.#advance.look(download)) this.#lastProgressMs = nowMs;
     const silentMs = nowMs - this.#lastProgressMs;
     if (silentMs >= COMPLAINT_MS && nowMs - this.#lastComplaintMs >= COMPLAINT_MS) {
       this.#lastComplaintMs = nowMs;

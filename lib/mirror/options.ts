@@ -40,7 +40,7 @@ export interface GetOptions {
   /** Do the work again even if it is done. */
   readonly force: boolean;
   readonly discoverTimeoutMs: number;
-  /** Give up after so long without a byte; 0 waits for ever. */
+  /** Give up after so long without data that brings the download on; 0 waits for ever. */
   readonly stallTimeoutMs: number;
   /** Connections at once. */
   readonly maxPeers: number;

@@ -5,10 +5,12 @@
 
 import type { Download } from "./download.ts";
 import { type ExtensionHandshake, METADATA_PIECE_BYTES, type MetadataMessage } from "./extension.ts";
+import { WireFault } from "../errors.ts";
 import { HashFetch } from "./hash_fetch.ts";
 import { HashService } from "./hash_service.ts";
 import type { PieceIndex } from "./layout.ts";
 import { LeafFetch } from "./leaf_fetch.ts";
+import { SEND_HIGH_WATER_BYTES } from "./limits.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import type { Info } from "./metainfo.ts";
 import type { PeerCore } from "./peer_core.ts";
@@ -99,7 +101,10 @@ export class Knowledge {
     return bytes;
   }
 
+  /** @throws {WireFault} When the peer does not read what it asks for. */
   onHashRequest(peer: PeerCore, span: HashSpan): void {
+    // An honest one has two waiting (BEP 52): no reject is owed.
+    if (isFull(peer)) throw new WireFault("BEP 52", "asks for more hashes than it reads");
     const hashes = this.#service?.answer(span, peer.nowMs);
     if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
     // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
@@ -135,11 +140,20 @@ export class Knowledge {
   #serveMetadata(peer: PeerCore, piece: number): void {
     const bytes = this.#info?.bytes;
     const at = piece * METADATA_PIECE_BYTES;
-    if (bytes === undefined || at >= bytes.length) {
+    // Here an honest one may ask for all of it at once, and comes again for what is refused.
+    if (bytes === undefined || at >= bytes.length || isFull(peer)) {
       peer.sendMetadata({ kind: "reject", piece });
       return;
     }
     const data = bytes.subarray(at, at + METADATA_PIECE_BYTES);
     peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
   }
+}
+
+/**
+ * Whether the peer must read before it is told more. One read of ours may hold thousands of its questions, each a few
+ * bytes and worth an answer of 16 KiB and more.
+ */
+function isFull(peer: PeerCore): boolean {
+  return peer.out.pending > SEND_HIGH_WATER_BYTES;
 }

@@ -244,6 +244,7 @@ export const LIES = {
       const request = frame(21, root, u32(Math.log2(pieceLength / BLOCK)), u32(0), u32(512), u32(proof));
       for (;;) await victim.send(...Array.from({ length: 1000 }, () => request));
     },
+    fault: /127\.0\.1\.23:\d+ BEP 52: asks for more hashes than it reads/,
   },
   "spoils a block and hangs up, again and again": {
     host: 24,

@@ -44,6 +44,10 @@ Deno.test({
     await stage.convicted(run, ALL.filter((name) => !mute.test(name)));
     await stage.finished(run);
     assert.ok(peak.kib < MAX_RSS_KIB, `${peak.kib} KiB`);
+    // It is gone before its block is found out, and not let in again.
+    const hangsUp = LIES["spoils a block and hangs up, again and again"].host;
+    const visit = new RegExp(`127\\.0\\.1\\.${hangsUp}:\\d+ closed by the peer`);
+    assert.equal(run.stderrLines.filter(({ text }) => visit.test(text)).length, 1);
   },
 });
 
