@@ -1,0 +1,96 @@
+// The Workers that hash: what they give is what one thread gives, and they end when they are told to.
+
+import assert from "node:assert/strict";
+import { truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OperationFailed, PathUnusable } from "../../lib/errors.ts";
+import { WorkerHasher } from "../../lib/io/hash_client.ts";
+import type { HashJob } from "../../lib/producer/file_hasher.ts";
+import { hashBytes } from "../producer/hashing.ts";
+import { fixtureBytes } from "../torrent/fixtures.ts";
+
+const MIB = 1 << 20;
+/** More than what is hashed without Workers, not a multiple of anything. */
+const LARGE = fixtureBytes(70 * MIB + 12_345);
+
+function inFolder(run: (folder: string) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const folder = Deno.makeTempDirSync();
+    try {
+      await run(folder);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  };
+}
+
+function jobOf(path: string, size: number, more: Partial<HashJob> = {}): HashJob {
+  const signal = new AbortController().signal;
+  return { path, size, pieceLength: 4 * MIB, kind: "hybrid", signal, onProgress: () => {}, ...more };
+}
+
+Deno.test(
+  "WorkerHasher gives the hashes of one thread, on one core and on three, and tells of each byte once",
+  inFolder(async (folder) => {
+    const path = join(folder, "file");
+    writeFileSync(path, LARGE);
+    const wanted = await hashBytes(LARGE, { pieceLength: 4 * MIB });
+    for (const cores of [1, 3]) {
+      let told = 0;
+      const job = jobOf(path, LARGE.length, { onProgress: (bytes) => told += bytes });
+      const hashes = await new WorkerHasher(cores).hash(job);
+      assert.deepEqual(hashes, wanted);
+      assert.ok(!(hashes.pieceRoots.buffer instanceof SharedArrayBuffer));
+      assert.equal(told, LARGE.length);
+    }
+  }),
+);
+
+Deno.test(
+  "WorkerHasher hashes a small file where it is",
+  inFolder(async (folder) => {
+    const path = join(folder, "file");
+    const bytes = fixtureBytes(3 * MIB + 5);
+    writeFileSync(path, bytes);
+    const hashes = await new WorkerHasher(2).hash(
+      jobOf(path, bytes.length, { pieceLength: 16384, kind: "v2" }),
+    );
+    assert.deepEqual(hashes, await hashBytes(bytes, { pieceLength: 16384, kind: "v2" }));
+  }),
+);
+
+for (const [name, size] of [["in Workers", 200 * MIB], ["without", 32 * MIB]] as const) {
+  Deno.test(
+    `WorkerHasher ends with the signal's reason, or with what onProgress throws: ${name}`,
+    inFolder(async (folder) => {
+      const path = join(folder, "file");
+      writeFileSync(path, "");
+      truncateSync(path, size);
+      const stop = new AbortController();
+      const reason = new OperationFailed("stopped");
+      const aborting = jobOf(path, size, { signal: stop.signal, onProgress: () => stop.abort(reason) });
+      await assert.rejects(new WorkerHasher(2).hash(aborting), (error) => error === reason);
+      await assert.rejects(new WorkerHasher(2).hash(aborting), (error) => error === reason);
+      const broken = jobOf(path, size, {
+        onProgress: () => {
+          throw new TypeError("ours");
+        },
+      });
+      await assert.rejects(new WorkerHasher(2).hash(broken), TypeError);
+    }),
+  );
+
+  Deno.test(
+    `WorkerHasher refuses a file that is gone or became shorter: ${name}`,
+    inFolder(async (folder) => {
+      const path = join(folder, "file");
+      await assert.rejects(new WorkerHasher(2).hash(jobOf(path, size)), PathUnusable);
+      writeFileSync(path, "short");
+      await assert.rejects(new WorkerHasher(2).hash(jobOf(path, size)), (error: Error) => {
+        assert.ok(error instanceof OperationFailed);
+        assert.match(error.message, /it became shorter while it was hashed$/);
+        return true;
+      });
+    }),
+  );
+}
