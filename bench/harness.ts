@@ -34,8 +34,9 @@ export interface Sample extends Cost {
 
 export interface Row {
   readonly name: string;
-  /** What is compared, and how it must come out: our rate over theirs. */
+  /** Least ratio of our rate to theirs. */
   readonly bar: number;
+  /** Of our side. */
   readonly maxRssBytes: number;
   run(effort: Effort): Promise<Comparison[]>;
 }

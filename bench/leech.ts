@@ -84,7 +84,19 @@ interface Task {
 
 async function ourLeech({ torrent, seeds, target }: Task): Promise<{ sample: Sample; path: string }> {
   const args = ["get", "--torrent", torrent.torrent, "--data-dir", target, "--json"];
-  args.push("--no-dht", "--no-trackers", "--bind", "127.0.0.1", "--port", "0", "--log-format", "json");
+  // Its own times are in the log.
+  args.push(
+    "--no-dht",
+    "--no-trackers",
+    "--bind",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--log-format",
+    "json",
+    "--stall-timeout",
+    "60s",
+  );
   for (const { port } of seeds) args.push("--peer", `127.0.0.1:${port}`);
   const { stdout, stderr, cost } = await measure(
     Deno.execPath(),

@@ -1,7 +1,7 @@
 """Runs a program and writes what it took, as JSON: measure.py OUT PROGRAM [ARG]...
 
 Wall time is from spawn to exit. Processor time is all threads', and peak RSS the program's own, both from wait4: exact,
-where a look into /proc now and then would miss the end. The program dies with this process.
+where a look into /proc now and then would miss the end. The program dies with this process, and this one with the bench.
 """
 
 import ctypes
@@ -15,9 +15,15 @@ import time
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
+
+def die_with_parent():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+die_with_parent()
 out, *command = sys.argv[1:]
 started = time.monotonic()
-child = subprocess.Popen(command, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+child = subprocess.Popen(command, preexec_fn=die_with_parent)
 _, status, usage = os.wait4(child.pid, 0)
 wall_s = time.monotonic() - started
 code = os.waitstatus_to_exitcode(status)
