@@ -199,7 +199,8 @@ function readDataDir(inputs: Inputs): string {
   return resolve(given.text);
 }
 
-function readSalt(inputs: Inputs): Uint8Array {
+/** The stream's salt, at most 64 bytes. @throws {UsageError} */
+export function readSalt(inputs: Inputs): Uint8Array {
   const given = inputs.text("--salt", "DHT_SALT") ?? { text: "daily", name: "--salt" };
   const salt = utf8(given.text);
   if (salt.length > MAX_SALT_BYTES) throw refused(given, `at most ${MAX_SALT_BYTES} bytes`);
@@ -212,7 +213,8 @@ function readLimit(inputs: Inputs, flag: string): number | undefined {
   return rate === 0 ? undefined : rate;
 }
 
-function readBootstrap(inputs: Inputs): Endpoint[] | undefined {
+/** undefined when nothing is named: then the public routers. @throws {UsageError} */
+export function readBootstrap(inputs: Inputs): Endpoint[] | undefined {
   const flags = inputs.list("--dht-bootstrap");
   const variable = inputs.variable("DHT_BOOTSTRAP");
   const given = flags.length > 0 ? flags : variable === undefined ? [] : [variable];
