@@ -11,11 +11,12 @@
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
+import { create } from "./create.ts";
 import type { Effort, Row } from "./harness.ts";
 import { leech } from "./leech.ts";
 import { summarize, type Summary, TABLE_HEAD, tableRow } from "./report.ts";
 
-const ROWS: readonly Row[] = [leech];
+const ROWS: readonly Row[] = [leech, create];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;
 

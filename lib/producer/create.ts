@@ -83,6 +83,13 @@ export async function createTorrent(
       createdBy: client,
     });
     files.writeAtomic(torrentPath, bytes);
+    const pieces = info.pieceCount === 1 ? "1 piece" : `${info.pieceCount} pieces`;
+    report({
+      kind: "note",
+      level: "info",
+      logger: LOGGER,
+      text: `Wrote ${torrentPath}: ${pieces} of ${pieceLength} bytes`,
+    });
     return { torrentPath, bytes, info, originalFilename };
   } finally {
     file.close();
