@@ -1,7 +1,7 @@
-// Whom to serve, decided every ten seconds and whenever a slot is free and somebody becomes interested. While we fetch,
-// those who send us the most (BEP 3's tit for tat). Once we have it all, everybody in turn: whoever has a slot keeps it
-// for a while, and then those come first who have waited longest. And always one more by chance, so that newcomers get
-// a start. A core: the time and the chance are given to it.
+// Whom to serve, decided every ten seconds; a slot that is free between is given to whoever becomes interested. While we
+// fetch, those who send us the most (BEP 3's tit for tat); slots that nobody earns, and always one, are given by chance
+// and not for long: otherwise whoever came first would hold them for nothing. Once we have it all, everybody in turn:
+// nobody has two turns before everybody had one. A core: the time and the chance are given to it.
 
 /** What the choker must know of a peer. */
 export interface ChokerPeer {
@@ -10,34 +10,31 @@ export interface ChokerPeer {
   readonly wanted: boolean;
   /** It owes us blocks for too long: it gets no regular slot (BEP 3's anti-snubbing). */
   readonly snubbed: boolean;
-  /** Bytes per second from it, and to it. */
+  /** Bytes per second from it. */
   readonly downRate: number;
-  readonly upRate: number;
   readonly connectedMs: number;
 }
 
-/** Peers served at once, the one by chance among them: as libtorrent. */
+/** Peers served at once while we fetch, at least one by chance among them: as libtorrent. */
 export const UPLOAD_SLOTS = 8;
+/**
+ * Peers that a seed serves at once. With turns of one round, up to six times as many have the same share of a minute,
+ * give or take a turn; more at once would have each wait longer for its first whole piece, which it can pass on.
+ */
+export const SEED_SLOTS = 24;
 export const RECHOKE_MS = 10_000;
-const OPTIMISTIC_MS = 30_000;
-/** A peer is new for this long, and then three times as likely to be the one by chance (BEP 3). */
+/** How long a slot by chance lasts (BEP 3): long enough to give something back and to be seen doing so. */
+const CHANCE_MS = 30_000;
+/** A peer is new for this long, and then three times as likely to have a chance (BEP 3). */
 const NEW_MS = 60_000;
 const NEW_WEIGHT = 3;
-/** How long a seed serves one peer while others wait. */
-const TURN_MS = 60_000;
-
-/** When a peer was given its slot, and when it last had it. */
-interface Turn {
-  sinceMs: number;
-  untilMs: number;
-}
-
 export class Choker {
   readonly #random: () => number;
-  readonly #turns = new Map<number, Turn>();
-  #served: ReadonlySet<number> = new Set();
-  #optimistic: number | undefined;
-  #optimisticSinceMs = 0;
+  /** How many turns each peer had; who did not want one for a while has as many as the least of those who did. */
+  readonly #turns = new Map<number, number>();
+  #wanting: ReadonlySet<number> = new Set();
+  /** Who has a slot by chance, and since when. */
+  readonly #byChance = new Map<number, number>();
   #dueMs = 0;
 
   /** @param random 0 up to but not 1. */
@@ -61,53 +58,54 @@ export class Choker {
     const { isSeeding, nowMs } = options;
     this.#dueMs = nowMs + RECHOKE_MS;
     const wanting = peers.filter((peer) => peer.wanted);
-    const candidates = wanting.filter((peer) => !peer.snubbed);
-    const regular = (isSeeding ? this.#byTurn(candidates, nowMs) : byMerit(candidates))
-      .slice(0, UPLOAD_SLOTS - 1);
-    const served = new Set(regular.map((peer) => peer.number));
-    const optimistic = this.#pickOptimistic(wanting.filter((peer) => !served.has(peer.number)), nowMs);
-    if (optimistic !== undefined) served.add(optimistic);
-    this.#remember(peers, served, nowMs);
+    return isSeeding ? this.#byTurn(wanting) : this.#byMerit(wanting, nowMs);
+  }
+
+  /** Those first who had the fewest turns, among them those who came first. */
+  #byTurn(wanting: readonly ChokerPeer[]): Set<number> {
+    let least = Infinity;
+    for (const { number } of wanting) {
+      if (this.#wanting.has(number)) least = Math.min(least, this.#turns.get(number) ?? 0);
+    }
+    if (least === Infinity) least = 0;
+    const order = wanting.map(({ number, connectedMs }) => {
+      const turns = this.#turns.get(number) ?? 0;
+      return { number, connectedMs, turns: this.#wanting.has(number) ? turns : Math.max(turns, least) };
+    }).sort((a, b) => a.turns - b.turns || a.connectedMs - b.connectedMs);
+    this.#turns.clear();
+    for (const [place, { number, turns }] of order.entries()) {
+      this.#turns.set(number, place < SEED_SLOTS ? turns + 1 : turns);
+    }
+    this.#wanting = new Set(this.#turns.keys());
+    return new Set(order.slice(0, SEED_SLOTS).map(({ number }) => number));
+  }
+
+  /** Those who give the most, and by chance some who give nothing, one of them at least: they may begin to. */
+  #byMerit(wanting: readonly ChokerPeer[], nowMs: number): Set<number> {
+    const givers = wanting.filter(({ snubbed, downRate }) => !snubbed && downRate > 0)
+      .sort((a, b) => b.downRate - a.downRate || a.connectedMs - b.connectedMs).slice(0, UPLOAD_SLOTS - 1);
+    const served = new Set(givers.map(({ number }) => number));
+    const others = wanting.filter(({ number }) => !served.has(number));
+    const isHere = new Set(others.map(({ number }) => number));
+    for (const [number, sinceMs] of this.#byChance) {
+      if (!isHere.has(number) || nowMs - sinceMs >= CHANCE_MS) this.#byChance.delete(number);
+    }
+    const slots = UPLOAD_SLOTS - served.size;
+    for (const number of [...this.#byChance.keys()].slice(slots)) this.#byChance.delete(number);
+    while (this.#byChance.size < slots) {
+      const drawn = this.#draw(others.filter(({ number }) => !this.#byChance.has(number)), nowMs);
+      if (drawn === undefined) break;
+      this.#byChance.set(drawn, nowMs);
+    }
+    for (const number of this.#byChance.keys()) served.add(number);
     return served;
   }
 
-  /** Those in the middle of their turn, then those who wait, then those whose turn is over. */
-  #byTurn(peers: readonly ChokerPeer[], nowMs: number): ChokerPeer[] {
-    const isServed = ({ number }: ChokerPeer) => this.#served.has(number);
-    const isOver = ({ number }: ChokerPeer) => nowMs - this.#turns.get(number)!.sinceMs >= TURN_MS;
-    const rank = (peer: ChokerPeer) => !isServed(peer) ? 1 : isOver(peer) ? 2 : 0;
-    const lastMs = ({ number }: ChokerPeer) => this.#turns.get(number)?.untilMs ?? -Infinity;
-    return [...peers].sort((a, b) => {
-      if (rank(a) !== rank(b)) return rank(a) - rank(b);
-      const first = rank(a) === 1 && lastMs(a) !== lastMs(b) ? lastMs(a) - lastMs(b) : b.upRate - a.upRate;
-      return first || a.connectedMs - b.connectedMs;
-    });
-  }
-
-  #remember(peers: readonly ChokerPeer[], served: ReadonlySet<number>, nowMs: number): void {
-    for (const number of served) {
-      const turn = this.#turns.get(number);
-      const goesOn = turn !== undefined && this.#served.has(number);
-      this.#turns.set(number, { sinceMs: goesOn ? turn.sinceMs : nowMs, untilMs: nowMs });
-    }
-    const here = new Set(peers.map((peer) => peer.number));
-    for (const number of this.#turns.keys()) if (!here.has(number)) this.#turns.delete(number);
-    this.#served = served;
-  }
-
-  #pickOptimistic(others: readonly ChokerPeer[], nowMs: number): number | undefined {
-    const isFresh = nowMs - this.#optimisticSinceMs < OPTIMISTIC_MS;
-    const current = others.find((peer) => peer.number === this.#optimistic);
-    if (current !== undefined && isFresh) return current.number;
-    const weights = others.map((peer) => nowMs - peer.connectedMs < NEW_MS ? NEW_WEIGHT : 1);
+  /** One of them; who is snubbed only as the first. */
+  #draw(others: readonly ChokerPeer[], nowMs: number): number | undefined {
+    const able = this.#byChance.size === 0 ? others : others.filter(({ snubbed }) => !snubbed);
+    const weights = able.map(({ connectedMs }) => nowMs - connectedMs < NEW_MS ? NEW_WEIGHT : 1);
     let at = this.#random() * weights.reduce((sum, weight) => sum + weight, 0);
-    const index = weights.findIndex((weight) => (at -= weight) < 0);
-    this.#optimistic = others[index]?.number;
-    this.#optimisticSinceMs = nowMs;
-    return this.#optimistic;
+    return able[weights.findIndex((weight) => (at -= weight) < 0)]?.number;
   }
-}
-
-function byMerit(peers: readonly ChokerPeer[]): ChokerPeer[] {
-  return [...peers].sort((a, b) => b.downRate - a.downRate || a.connectedMs - b.connectedMs);
 }

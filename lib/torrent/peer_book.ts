@@ -23,6 +23,8 @@ interface Entry extends Candidate {
   state: "known" | "dialing" | "connected";
   failures: number;
   notBeforeMs: number;
+  /** It has everything: of no use to a seed. */
+  isSeed: boolean;
 }
 
 export class PeerBook {
@@ -56,16 +58,31 @@ export class PeerBook {
     if (source !== "user" && (this.#entries.size >= MAX_CANDIDATES || ports >= MAX_PORTS_PER_HOST)) {
       return false;
     }
-    this.#entries.set(key, { endpoint, source, state: "known", failures: 0, notBeforeMs: nowMs });
+    this.#entries.set(key, {
+      endpoint,
+      source,
+      state: "known",
+      failures: 0,
+      notBeforeMs: nowMs,
+      isSeed: false,
+    });
     this.#perHost.set(network, ports + 1);
     return true;
   }
 
-  /** The next address to dial, marked as being dialed; undefined when none is due. */
-  next(nowMs: number): Candidate | undefined {
+  /**
+   * The next address to dial, marked as being dialed; undefined when none is due.
+   *
+   * @param options.isSeeding We have everything: those that have it too are left out.
+   */
+  next(
+    nowMs: number,
+    options: { readonly isSeeding: boolean } = { isSeeding: false },
+  ): Candidate | undefined {
     let best: Entry | undefined;
     for (const entry of this.#entries.values()) {
       if (entry.state !== "known" || entry.notBeforeMs > nowMs) continue;
+      if (options.isSeeding && entry.isSeed) continue;
       if (best === undefined || entry.failures < best.failures) best = entry;
     }
     if (best !== undefined) best.state = "dialing";
@@ -84,6 +101,18 @@ export class PeerBook {
   connected(endpoint: Endpoint): void {
     const entry = this.#entries.get(endpointKey(endpoint));
     if (entry !== undefined) entry.state = "connected";
+  }
+
+  /** It has everything, as it says itself or as others say. */
+  markSeed(endpoint: Endpoint): void {
+    const entry = this.#entries.get(endpointKey(endpoint));
+    if (entry !== undefined) entry.isSeed = true;
+  }
+
+  /** It is ourselves: never dialed again. */
+  markOwn(endpoint: Endpoint): void {
+    const entry = this.#entries.get(endpointKey(endpoint));
+    if (entry !== undefined) entry.notBeforeMs = Infinity;
   }
 
   /**

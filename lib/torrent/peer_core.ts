@@ -56,6 +56,7 @@ export class PeerCore implements WireHandler {
   #extended = false;
   #dht = false;
   #theirs: ExtensionHandshake | undefined;
+  #peerId: Uint8Array | undefined;
   /** Messages about pieces that came before the metadata: replayed by `learnTorrent`. */
   #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
   #earlyHaves: number[] = [];
@@ -157,6 +158,23 @@ export class PeerCore implements WireHandler {
     return this.pieces === undefined || (this.pieces.size > 0 && this.pieces.isFull);
   }
 
+  /** What it goes by, 20 bytes; undefined before its handshake. Ours is one per torrent, libtorrent's per connection. */
+  get peerId(): Uint8Array | undefined {
+    return this.#peerId;
+  }
+
+  /** Whether it wants nothing: it has everything, or says that it takes no more (BEP 21). */
+  get wantsNothing(): boolean {
+    return this.isSeed || this.uploadOnly;
+  }
+
+  /** Where it can be dialed, as far as we know. */
+  get dialable(): Endpoint | undefined {
+    if (this.source !== "incoming") return this.endpoint;
+    const port = this.#theirs?.port;
+    return port === undefined ? undefined : { host: this.endpoint.host, port };
+  }
+
   /** What it called itself, for logs. */
   get client(): string {
     return this.#theirs?.client ?? "unknown client";
@@ -217,6 +235,12 @@ export class PeerCore implements WireHandler {
     if (this.#saidPieces) this.out.piecewise(ID.have, piece);
   }
 
+  /** We have everything now: it need not wait for anything of us that it lacks, nor offer us anything (BEP 21). */
+  sayUploadOnly(): void {
+    const id = this.#theirs?.ids.upload_only ?? 0;
+    if (id !== 0) this.out.extended(id, UPLOAD_ONLY);
+  }
+
   setInterested(interested: boolean): void {
     if (interested === this.interested) return;
     this.interested = interested;
@@ -247,6 +271,7 @@ export class PeerCore implements WireHandler {
         speaksV2(hashes, handshake.infoHash);
       if (!upgraded) throw new WireFault("BEP 3", "answered with another info-hash");
     }
+    this.#peerId = handshake.peerId;
     if (equalBytes(handshake.peerId, peerId)) throw new WireFault("BEP 3", "connected to ourselves");
     this.#spoken = handshake.infoHash;
     this.#v2 ||= speaksV2(hashes, handshake.infoHash);
@@ -360,7 +385,7 @@ export class PeerCore implements WireHandler {
         return this.#owner!.onPex(this, parsePex(payload));
       case OUR_EXTENSIONS.upload_only:
         this.uploadOnly = parseUploadOnly(payload);
-        return;
+        return this.#owner!.onUploadOnly(this);
       case OUR_EXTENSIONS.lt_donthave:
         return this.#loseHave(parseDontHave(payload));
       default:
@@ -455,5 +480,6 @@ function definedOnly<T extends object>(value: T): Partial<T> {
   return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<T>;
 }
 
+const UPLOAD_ONLY = Uint8Array.of(1);
 /** Before the metadata is here a peer may say `have` as often as it gains a piece in that short time. */
 const MAX_EARLY_HAVES = 10_000;

@@ -31,6 +31,8 @@ export interface PeerOwner<Peer> {
   readonly introduction: Introduction;
   onGreeted(peer: Peer): void;
   onExtensions(peer: Peer, theirs: ExtensionHandshake): void;
+  /** It said that it takes no more, or that it does again. */
+  onUploadOnly(peer: Peer): void;
   /** The peer has more, or fewer, pieces than it said before. */
   onPieces(peer: Peer, change: PiecesChange): void;
   onChoked(peer: Peer): void;

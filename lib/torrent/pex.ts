@@ -17,8 +17,18 @@ export interface PexEntry extends Endpoint {
   readonly isReachable: boolean;
 }
 
+/** What a peer was told, and of which state of things. */
+interface Told {
+  dueMs: number;
+  readonly known: Map<string, Endpoint>;
+  version: number;
+}
+
 export class PexSender {
-  readonly #told = new Map<number, { dueMs: number; known: Map<string, Endpoint> }>();
+  readonly #told = new Map<number, Told>();
+  #entries: ReadonlyMap<string, PexEntry> = new Map();
+  /** Counts the changes of `#entries`: among many idle peers nobody's list is gone through in vain. */
+  #version = 0;
 
   leave(peer: PeerCore): void {
     this.#told.delete(peer.number);
@@ -26,26 +36,45 @@ export class PexSender {
 
   /** Tells each peer that takes PEX what changed, when it is its turn. */
   tick(peers: readonly PeerCore[], nowMs: number): void {
-    const entries = new Map<string, PexEntry>();
-    for (const peer of peers) {
-      const entry = entryOf(peer);
-      if (entry !== undefined) entries.set(endpointKey(entry), entry);
-    }
+    this.#look(peers);
+    const entries = this.#entries;
     for (const peer of peers) {
       const id = peer.theirs?.ids.ut_pex ?? 0;
       if (id === 0) continue;
       let told = this.#told.get(peer.number);
       // The first one comes a while after the start, when there is something to tell.
       if (told === undefined) {
-        this.#told.set(peer.number, told = { dueMs: nowMs + PEX_MS / 6, known: new Map() });
+        told = { dueMs: nowMs + PEX_MS / 6, known: new Map(), version: -1 };
+        this.#told.set(peer.number, told);
       }
-      if (nowMs < told.dueMs) continue;
+      if (nowMs < told.dueMs || told.version === this.#version) continue;
       const message = changes(told.known, entries, entryOf(peer));
-      if (message === undefined) continue;
+      if (message === undefined) {
+        told.version = this.#version;
+        continue;
+      }
       told.dueMs = nowMs + PEX_MS;
       peer.out.extended(id, message);
     }
   }
+
+  #look(peers: readonly PeerCore[]): void {
+    const entries = new Map<string, PexEntry>();
+    for (const peer of peers) {
+      const entry = entryOf(peer);
+      if (entry !== undefined) entries.set(endpointKey(entry), entry);
+    }
+    if (isSame(entries, this.#entries)) return;
+    this.#entries = entries;
+    this.#version++;
+  }
+}
+
+/** Whether two lists name the same peers; the order does not matter. */
+function isSame(a: ReadonlyMap<string, PexEntry>, b: ReadonlyMap<string, PexEntry>): boolean {
+  if (a.size !== b.size) return false;
+  for (const key of a.keys()) if (!b.has(key)) return false;
+  return true;
 }
 
 /** What changed since the peer last heard; `known` is brought up to date with what is told. */

@@ -18,6 +18,8 @@ import type { TokenBucket } from "./token_bucket.ts";
 const TICK_MS = 500;
 /** How often an upload limit is looked at: five times in its burst. */
 const PUMP_MS = 20;
+/** With a download limit, the least that is worth a system call. */
+const LEAST_READ_BYTES = 4096;
 
 interface Link {
   readonly conn: TcpConn;
@@ -45,6 +47,8 @@ export class Session implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #swarms = new Set<Swarm>();
   readonly #links = new Map<number, Link>();
+  /** Those with something to send: a word to one of many idle peers costs nothing at the others. */
+  readonly #waiting = new Set<Link>();
   readonly #stop = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
   readonly #failed = Promise.withResolvers<never>();
@@ -87,7 +91,8 @@ export class Session implements AsyncDisposable {
 
   /** Sends what is waiting at any peer: to be called after the swarm was told something from outside. */
   flush(): void {
-    for (const link of this.#links.values()) this.#write(link);
+    for (const link of this.#waiting) this.#write(link);
+    this.#waiting.clear();
   }
 
   /** Closes everything and waits until all of it has ended. */
@@ -148,9 +153,11 @@ export class Session implements AsyncDisposable {
   #dialMore(): void {
     if (this.#stop.signal.aborted) return;
     for (const swarm of this.#swarms) {
-      if (swarm.download?.isComplete === true) continue;
-      while (this.#halfOpen < MAX_HALF_OPEN && this.#links.size + this.#halfOpen < this.#options.maxPeers) {
-        const candidate = swarm.book.next(this.#options.clock.nowMs());
+      // Those who want something of a seed come by themselves, unless only we can reach them.
+      const isSeeding = swarm.download?.isComplete === true;
+      const most = isSeeding ? this.#options.maxPeers / 2 : this.#options.maxPeers;
+      while (this.#halfOpen < MAX_HALF_OPEN && this.#links.size + this.#halfOpen < most) {
+        const candidate = swarm.book.next(this.#options.clock.nowMs(), { isSeeding });
         if (candidate === undefined) break;
         this.#halfOpen++;
         this.#spawn(this.#dial(swarm, candidate));
@@ -174,6 +181,11 @@ export class Session implements AsyncDisposable {
       return conn.close();
     }
     const nowMs = clock.nowMs();
+    if (this.#links.size >= this.#options.maxPeers) {
+      // Others came in meanwhile.
+      swarm.book.ended(endpoint, { wasUseful: false, nowMs });
+      return conn.close();
+    }
     const peer = new PeerCore({ number: this.#nextNumber++, endpoint, source, nowMs, owner: swarm });
     swarm.join(peer);
     await this.#serve({ conn, peer, swarm, writing: undefined, isClosed: false });
@@ -183,6 +195,7 @@ export class Session implements AsyncDisposable {
   async #serve(link: Link): Promise<void> {
     const { conn, peer } = link;
     this.#links.set(peer.number, link);
+    peer.out.onWaiting = () => this.#waiting.add(link);
     let why = "closed by the peer";
     try {
       this.#write(link);
@@ -203,21 +216,23 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Where the peer's next bytes go: no more at once than a limit lets pass. */
+  /** Where the peer's next bytes go: with a limit no more at once than it lets pass to so many peers. */
   #readable(peer: PeerCore): Uint8Array {
     const { space } = peer;
-    const most = this.#options.downLimit?.chunkBytes ?? Infinity;
-    return space.length > most ? space.subarray(0, most) : space;
+    const { downLimit } = this.#options;
+    if (downLimit === undefined) return space;
+    const share = Math.max(LEAST_READ_BYTES, downLimit.chunkBytes / this.#links.size);
+    return space.length > share ? space.subarray(0, share) : space;
   }
 
-  /** Waits until the limit has made up for what was read: meanwhile the sender's window closes. */
+  /**
+   * Waits until the limit has made up for what was read: meanwhile the sender's window closes. Not longer for what
+   * others read after it, or all would read again at the same moment.
+   */
   async #slowDown(limit: TokenBucket, count: number): Promise<void> {
     const { clock } = this.#options;
     limit.spend(count, clock.nowMs());
-    for (let ms = limit.delayMs(clock.nowMs()); ms > 0; ms = limit.delayMs(clock.nowMs())) {
-      await clock.sleep(ms, this.#stop.signal);
-      if (this.#stop.signal.aborted) return;
-    }
+    await clock.sleep(limit.delayMs(clock.nowMs()), this.#stop.signal);
   }
 
   /** After something happened: close whom the swarms condemned, and send what is waiting. */
@@ -233,7 +248,11 @@ export class Session implements AsyncDisposable {
 
   #write(link: Link): void {
     if (link.writing !== undefined || link.isClosed || link.peer.out.pending === 0) return;
-    const task = this.#writeAll(link).finally(() => link.writing = undefined);
+    const task = this.#writeAll(link).finally(() => {
+      link.writing = undefined;
+      // What came to wait after the last look of that loop.
+      this.#write(link);
+    });
     link.writing = task;
     this.#spawn(task);
   }
@@ -255,6 +274,7 @@ export class Session implements AsyncDisposable {
     if (link.isClosed) return;
     link.isClosed = true;
     this.#links.delete(link.peer.number);
+    this.#waiting.delete(link);
     link.conn.close();
     link.swarm?.leave(link.peer, this.#options.clock.nowMs());
     this.#options.onClosed?.(link.peer, `${endpointKey(link.peer.endpoint)} ${why}`);

@@ -5,8 +5,10 @@
 //   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
 
 import { isWorthAsking } from "../address.ts";
+import { compareBytes, equalBytes } from "../bytes.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
+import { endpointKey } from "./compact.ts";
 import type { Download } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
@@ -36,6 +38,8 @@ export interface SwarmListener {
   /** A peer did wrong and is closed, in words for a log. */
   onFault(peer: PeerCore, why: string, isBanned: boolean): void;
   onDhtNode(endpoint: Endpoint): void;
+  /** The disk does not give a block that should be here: somebody's request was refused. */
+  onUnreadable?(why: string): void;
 }
 
 export interface SwarmOptions {
@@ -139,7 +143,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
     this.#download = download;
     this.#introduction = { ...this.#introduction, here: download.here };
-    this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit });
+    const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
+    this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit, onUnreadable });
     for (const peer of this.#peers.values()) {
       if (peer.isGreeted) this.#uploader.join(peer);
       if (peer.pieces !== undefined) download.picker.onBitfield(peer.pieces);
@@ -147,7 +152,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       this.#updateInterest(peer);
       this.#refill(peer);
     }
-    if (download.isComplete) this.#listener.onComplete();
+    if (download.isComplete) this.#onComplete();
   }
 
   /** Learns of an address from anywhere. @returns Whether it is new. */
@@ -172,8 +177,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#pex.leave(peer);
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
-    this.book.ended(peer.endpoint, { wasUseful: this.#useful.delete(peer.number), nowMs });
-    if (this.#reopened.delete(peer.number)) this.book.redialAsV2(peer.endpoint, nowMs);
+    this.#noteEnd(peer, nowMs);
     this.#refillAll();
   }
 
@@ -197,13 +201,23 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onGreeted(peer: PeerCore): void {
+    this.#closeTwin(peer);
     if (peer.source !== "incoming") this.#reopenIfUseless(peer);
     this.#uploader?.join(peer);
   }
 
   onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
-    if (peer.source === "incoming") this.#reopenIfUseless(peer);
+    if (peer.source === "incoming") {
+      this.#reopenIfUseless(peer);
+      // No need to dial whoever is here.
+      if (peer.dialable !== undefined && !this.#reopened.has(peer.number)) this.book.connected(peer.dialable);
+    }
     this.#knowledge.onExtensions(peer, theirs);
+    this.#closeIfNeedless(peer);
+  }
+
+  onUploadOnly(peer: PeerCore): void {
+    this.#closeIfNeedless(peer);
   }
 
   onPieces(peer: PeerCore, change: PiecesChange): void {
@@ -221,6 +235,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces);
     }
     this.#knowledge.onPieces(peer);
+    this.#closeIfNeedless(peer);
     this.#refill(peer);
   }
 
@@ -234,9 +249,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#refill(peer);
   }
 
-  /** A free slot is given at once: nobody should wait ten seconds for the first block. */
   onInterest(peer: PeerCore): void {
-    this.#uploader?.rechoke(peer.nowMs, true);
+    this.#uploader?.onInterest(peer);
   }
 
   onBlock(peer: PeerCore, piece: number, begin: number, block: Uint8Array): void {
@@ -302,7 +316,9 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   onPex(peer: PeerCore, peers: readonly PexPeer[]): void {
     for (const found of peers) {
-      if (isWorthAsking(found, peer.endpoint)) this.book.add(found, "pex", peer.nowMs);
+      if (!isWorthAsking(found, peer.endpoint)) continue;
+      this.book.add(found, "pex", peer.nowMs);
+      if (found.isSeed) this.book.markSeed(found);
     }
   }
 
@@ -361,7 +377,62 @@ export class Swarm implements PeerOwner<PeerCore> {
       else if (--other.missingHere === 0) other.setInterested(false);
     }
     this.#listener.onGoodPiece(piece);
-    if (this.#download?.isComplete === true) this.#listener.onComplete();
+    if (this.#download?.isComplete === true) this.#onComplete();
+  }
+
+  /** From here on we only give. */
+  #onComplete(): void {
+    for (const peer of this.#peers.values()) {
+      peer.sayUploadOnly();
+      this.#closeIfNeedless(peer);
+    }
+    this.#listener.onComplete();
+  }
+
+  /** When it may be dialed again. */
+  #noteEnd(peer: PeerCore, nowMs: number): void {
+    const wasUseful = this.#useful.delete(peer.number);
+    const isReopened = this.#reopened.delete(peer.number);
+    const { dialable, peerId } = peer;
+    if (dialable === undefined || (isReopened && peer.source === "incoming")) return;
+    // The other one of two connections may still be there.
+    if (!this.#isHere(dialable)) this.book.ended(dialable, { wasUseful, nowMs });
+    if (isReopened) this.book.redialAsV2(dialable, nowMs);
+    if (peerId !== undefined && equalBytes(peerId, this.#introduction.peerId)) this.book.markOwn(dialable);
+  }
+
+  #isHere(dialable: Endpoint): boolean {
+    const key = endpointKey(dialable);
+    for (const { dialable } of this.#peers.values()) {
+      if (dialable !== undefined && endpointKey(dialable) === key) return true;
+    }
+    return false;
+  }
+
+  /** Neither of two that have everything needs the other: its place may go to somebody who does. */
+  #closeIfNeedless(peer: PeerCore): void {
+    if (this.#download?.isComplete !== true || !peer.wantsNothing) return;
+    if (peer.isSeed && peer.dialable !== undefined) this.book.markSeed(peer.dialable);
+    this.#condemned.push({ peer, why: "needs nothing, as we do" });
+  }
+
+  /**
+   * Two of our own kind that dialed each other at once have two connections: both close the one that was dialed by
+   * the side with the lower peer id.
+   */
+  #closeTwin(peer: PeerCore): void {
+    const { peerId } = peer;
+    if (peerId === undefined) return;
+    for (const other of this.#peers.values()) {
+      if (other === peer || other.peerId === undefined || !equalBytes(other.peerId, peerId)) continue;
+      // Anybody may take another's id, but not easily its address.
+      if (other.endpoint.host !== peer.endpoint.host) continue;
+      if ((other.source === "incoming") === (peer.source === "incoming")) continue;
+      const keepDialed = compareBytes(this.#introduction.peerId, peerId) > 0;
+      const isKept = (one: PeerCore) => (one.source !== "incoming") === keepDialed;
+      this.#condemned.push({ peer: isKept(other) ? peer : other, why: "is here twice" });
+      return;
+    }
   }
 
   /** Fetched again by the picker from one peer alone; its block hashes tell sooner who it was. */

@@ -1,9 +1,9 @@
-// Serves what peers ask for, as far as they are unchoked, each from a bounded queue of its own. A block goes from the
-// disk's cache straight into the connection's send buffer, and only while that buffer has room: a peer that does not
-// read costs one buffer and one queue.
+// Serves what peers ask for, as far as they are unchoked, each from a bounded queue of its own. Blocks go into the
+// connection's send buffer only while that has room: a peer that does not read costs one buffer and one queue. Blocks
+// that lie side by side are read at once, as far as they were asked for: nothing is read that nobody wants.
 
-import { VerificationFailed } from "../errors.ts";
-import { Choker, UPLOAD_SLOTS } from "./choker.ts";
+import { SnapError } from "../errors.ts";
+import { Choker, SEED_SLOTS, UPLOAD_SLOTS } from "./choker.ts";
 import type { Download } from "./download.ts";
 import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
 import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "./limits.ts";
@@ -25,8 +25,7 @@ interface Customer {
   queuedBytes: number;
   /** Those among them that have left it. */
   readonly sent: RateMeter;
-  /** Bytes to it and from it, over the time that the choker judges by. */
-  readonly took: RateMeter;
+  /** Bytes from it, over the time that the choker judges by. */
   readonly gave: RateMeter;
   queue: Asked[];
 }
@@ -39,17 +38,30 @@ export class Uploader {
   readonly #download: Download;
   readonly #choker: Choker;
   readonly #limit: TokenBucket | undefined;
+  readonly #onUnreadable: (why: string) => void;
   readonly #customers = new Map<number, Customer>();
+  /** Those that we do not choke: never more than there are slots. */
+  readonly #served = new Set<Customer>();
+  #choseMs = -Infinity;
+  /** There is a slot to be given before it is time. */
+  #slotIsWanted = false;
+  /** Blocks that lie side by side, between the disk and a send buffer. */
+  readonly #run = new Uint8Array(SEND_LOW_WATER_BYTES);
 
-  /** @param options.limit Shared by all that send. */
+  /**
+   * @param options.limit Shared by all that send.
+   * @param options.onUnreadable The disk does not give what should be here; the request is refused.
+   */
   constructor(options: {
     readonly download: Download;
     readonly random: () => number;
     readonly limit: TokenBucket | undefined;
+    readonly onUnreadable?: (why: string) => void;
   }) {
     this.#download = options.download;
     this.#choker = new Choker(options.random);
     this.#limit = options.limit;
+    this.#onUnreadable = options.onUnreadable ?? (() => {});
   }
 
   join(peer: PeerCore): void {
@@ -59,24 +71,43 @@ export class Uploader {
       connectedMs: peer.nowMs,
       queuedBytes: 0,
       sent: new RateMeter(),
-      took: new RateMeter(JUDGED_SLOT_MS),
       gave: new RateMeter(JUDGED_SLOT_MS),
       queue: [],
     });
   }
 
   leave(peer: PeerCore): void {
+    const customer = this.#customers.get(peer.number);
+    if (customer === undefined) return;
     this.#customers.delete(peer.number);
+    this.#served.delete(customer);
+  }
+
+  /** Chooses anew whom to serve, when it is time; to be called about once a second. */
+  rechoke(nowMs: number): void {
+    this.#measure(nowMs);
+    if (this.#choker.isDue(nowMs) || this.#slotIsWanted) this.#choose(nowMs);
   }
 
   /**
-   * Chooses anew whom to serve, when it is time; to be called about once a second.
-   *
-   * @param isUrgent Somebody's interest changed: a free slot is given at once, the others only when it is time.
+   * Somebody's interest changed. A slot that is free, or held by somebody who wants nothing any more, is given away
+   * soon: nobody should wait ten seconds for the first block. A seed gives it at once; while we fetch, the best get it,
+   * and who that is is found out once a second, however often somebody changes its mind.
    */
-  rechoke(nowMs: number, isUrgent = false): void {
-    if (!isUrgent) this.#measure(nowMs);
-    if (this.#choker.isDue(nowMs) || (isUrgent && this.#hasFreeSlot())) this.#choose(nowMs);
+  onInterest(peer: PeerCore): void {
+    const customer = this.#customers.get(peer.number);
+    if (customer === undefined) return;
+    const { isComplete } = this.#download;
+    const isFull = this.#served.size >= (isComplete ? SEED_SLOTS : UPLOAD_SLOTS);
+    const idle = isFull ? this.#idleServed() : undefined;
+    if (isFull && idle === undefined) return;
+    if (!isComplete) {
+      if (peer.nowMs - this.#choseMs >= SOON_MS) this.#choose(peer.nowMs);
+      else this.#slotIsWanted = true;
+    } else if (peer.wanted && peer.choking) {
+      if (idle !== undefined) this.#setServed(idle, false);
+      this.#setServed(customer, true);
+    }
   }
 
   onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
@@ -105,7 +136,10 @@ export class Uploader {
   pump(peer: PeerCore, nowMs: number): void {
     if (this.#limit !== undefined) return this.pumpAll(nowMs);
     const customer = this.#customers.get(peer.number);
-    if (customer !== undefined) { while (hasRoom(customer, nowMs)) this.#sendNext(customer, nowMs); }
+    if (customer === undefined) return;
+    for (let room = roomFor(customer, nowMs); room > 0; room = roomFor(customer, nowMs)) {
+      this.#sendNext(customer, room, nowMs);
+    }
   }
 
   /** To be called when the limit may have opened again: everybody gets a block in turn. */
@@ -114,9 +148,9 @@ export class Uploader {
       isBusy = false;
       for (const customer of [...this.#customers.values()]) {
         if (this.#limit?.isOpen(nowMs) === false) return;
-        if (!hasRoom(customer, nowMs)) continue;
+        if (roomFor(customer, nowMs) <= 0) continue;
         isBusy = true;
-        this.#sendNext(customer, nowMs);
+        this.#sendNext(customer, 0, nowMs);
         // Behind the others: the next time the limit opens it is their turn.
         this.#customers.delete(customer.peer.number);
         this.#customers.set(customer.peer.number, customer);
@@ -124,54 +158,81 @@ export class Uploader {
     }
   }
 
-  #sendNext(customer: Customer, nowMs: number): void {
-    const { peer } = customer;
-    const { piece, begin, length } = customer.queue.shift()!;
-    const size = this.#download.layout.pieceSize(piece);
+  /** The next block, and those after it that lie behind it in the piece, as far as there is room. */
+  #sendNext(customer: Customer, room: number, nowMs: number): void {
+    const { peer, queue } = customer;
+    const { piece, begin, length } = queue[0]!;
+    let [count, runBytes] = [1, length];
+    for (let next = queue[1]; next !== undefined && next.piece === piece; next = queue[++count]) {
+      if (next.begin !== begin + runBytes || runBytes + next.length > Math.min(room, this.#run.length)) break;
+      runBytes += next.length;
+    }
     try {
-      peer.out.block(piece, begin, length, (into) => {
-        const inFile = Math.max(0, Math.min(length, size - begin));
-        this.#download.storage.read(piece, begin, into.subarray(0, inFile));
-        // libtorrent up to 2.0.12 asks for the padding of a v2 file's last block too.
-        into.fill(0, inFile);
-      });
+      if (count === 1) peer.out.block(piece, begin, length, (into) => this.#read(piece, begin, into));
+      else this.#read(piece, begin, this.#run.subarray(0, runBytes));
     } catch (error) {
-      if (!(error instanceof VerificationFailed)) throw error;
+      if (!(error instanceof SnapError)) throw error;
+      this.#onUnreadable(error.message);
+      queue.shift();
       return refuse(peer, piece, begin, length);
     }
-    this.#limit?.spend(length, nowMs);
-    this.rate.add(length, nowMs);
-    customer.queuedBytes += length;
+    if (count > 1) {
+      for (const asked of queue.slice(0, count)) {
+        const at = asked.begin - begin;
+        const block = this.#run.subarray(at, at + asked.length);
+        peer.out.block(piece, asked.begin, asked.length, (into) => into.set(block));
+      }
+    }
+    queue.splice(0, count);
+    this.#limit?.spend(runBytes, nowMs);
+    this.rate.add(runBytes, nowMs);
+    customer.queuedBytes += runBytes;
+  }
+
+  #read(piece: PieceIndex, begin: number, into: Uint8Array): void {
+    const { layout, storage } = this.#download;
+    const inFile = Math.max(0, Math.min(into.length, layout.pieceSize(piece) - begin));
+    storage.read(piece, begin, into.subarray(0, inFile));
+    // libtorrent up to 2.0.12 asks for the padding of a v2 file's last block too.
+    into.fill(0, inFile);
   }
 
   #measure(nowMs: number): void {
-    for (const { peer, sent, took, gave } of this.#customers.values()) {
-      took.add(sent.total - took.total, nowMs);
+    if (this.#download.isComplete) return;
+    for (const { peer, gave } of this.#customers.values()) {
       gave.add(peer.requests.rate.total - gave.total, nowMs);
     }
   }
 
-  #hasFreeSlot(): boolean {
-    let served = 0;
-    for (const { peer } of this.#customers.values()) if (peer.wanted && !peer.choking) served++;
-    return served < UPLOAD_SLOTS;
+  #idleServed(): Customer | undefined {
+    for (const customer of this.#served) if (!customer.peer.wanted) return customer;
+    return undefined;
   }
 
   #choose(nowMs: number): void {
-    const peers = [...this.#customers.values()].map(({ peer, connectedMs, took, gave }) => ({
+    this.#choseMs = nowMs;
+    this.#slotIsWanted = false;
+    const peers = [...this.#customers.values()].map(({ peer, connectedMs, gave }) => ({
       number: peer.number,
       wanted: peer.wanted,
       snubbed: peer.snubbed,
       downRate: gave.perSecond(nowMs),
-      upRate: took.perSecond(nowMs),
       connectedMs,
     }));
     const served = this.#choker.choose(peers, { isSeeding: this.#download.isComplete, nowMs });
     for (const customer of this.#customers.values()) {
       const isServed = served.has(customer.peer.number);
-      if (isServed !== customer.peer.choking) continue;
-      customer.peer.setChoking(!isServed);
-      if (!isServed) this.#refuseAll(customer);
+      if (isServed === customer.peer.choking) this.#setServed(customer, isServed);
+    }
+  }
+
+  #setServed(customer: Customer, isServed: boolean): void {
+    customer.peer.setChoking(!isServed);
+    if (isServed) {
+      this.#served.add(customer);
+    } else {
+      this.#served.delete(customer);
+      this.#refuseAll(customer);
     }
   }
 
@@ -182,15 +243,20 @@ export class Uploader {
   }
 }
 
-/** What waits in a send buffer delays our own requests behind it: at most what its line takes in a short time. */
-function hasRoom({ peer, queuedBytes, sent, queue }: Customer, nowMs: number): boolean {
-  if (queue.length === 0) return false;
+/**
+ * Bytes that may be put into a peer's send buffer now, or a block's more; none when it asks for none. What waits there
+ * delays our own requests behind it: at most what its line takes in a short time.
+ */
+function roomFor({ peer, queuedBytes, sent, queue }: Customer, nowMs: number): number {
+  if (queue.length === 0) return 0;
   const { pending } = peer.out;
   sent.add(Math.max(0, queuedBytes - pending - sent.total), nowMs);
   const aheadBytes = Math.max(BLOCK_BYTES, sent.perSecond(nowMs) * SEND_AHEAD_SECONDS);
-  return pending < Math.min(SEND_LOW_WATER_BYTES, aheadBytes);
+  return Math.min(SEND_LOW_WATER_BYTES, aheadBytes) - pending;
 }
 
+/** Between two choices, when there is a slot to give. */
+const SOON_MS = 1000;
 const SEND_AHEAD_SECONDS = 0.25;
 
 /** Without the fast extension silence is the refusal. */

@@ -43,6 +43,8 @@ export class WireWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
   #taken = false;
+  /** Told when something waits that did not before: who sends need not look at everybody all the time. */
+  onWaiting: () => void = () => {};
 
   /** Bytes that wait to be taken. */
   get pending(): number {
@@ -165,6 +167,7 @@ export class WireWriter {
       this.#view = new DataView(grown.buffer);
     }
     this.#length = needed;
+    if (at === 0) this.onWaiting();
     return at;
   }
 }

@@ -85,10 +85,10 @@ for (const number of [1, 2, 3]) {
     const isMiser = (i: number) => i % 4 === 0;
     // No seed: each piece is at the start with a third of those who give.
     const options = Array.from({ length: 20 }, (_, i) => {
-      const here = [...SMALL.layout.pieces()].filter((piece) => (piece + i) % 3 === 0);
+      const here = [...TORRENT.layout.pieces()].filter((piece) => (piece + i) % 3 === 0);
       return isMiser(i) ? { ...line, isMiser: true } : { ...line, here };
     });
-    await share(number, SMALL, options, (peers) => {
+    await share(number, TORRENT, options, (peers) => {
       const got = (those: boolean) =>
         mean(peers.filter((_, i) => isMiser(i) === those).map(({ swarm }) => swarm.downRate.total));
       const part = got(true) / got(false);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Choker, type ChokerPeer, UPLOAD_SLOTS } from "../../lib/torrent/choker.ts";
+import { Choker, type ChokerPeer, SEED_SLOTS, UPLOAD_SLOTS } from "../../lib/torrent/choker.ts";
 import { seeded } from "./seeded.ts";
 
 /** Peers 1, 2, … that want something and came an hour ago; `change` says what is different. */
@@ -9,7 +9,6 @@ function peers(count: number, change: (number: number) => Partial<ChokerPeer> = 
     wanted: true,
     snubbed: false,
     downRate: 0,
-    upRate: 0,
     connectedMs: 0,
     ...change(i + 1),
   }));
@@ -101,35 +100,38 @@ function seedRounds(all: readonly ChokerPeer[], rounds: number): Set<number>[] {
   );
 }
 
-Deno.test("Choker as a seed serves everybody in turn, however fast", () => {
-  const rounds = seedRounds(peers(30, (number) => ({ upRate: number * 1000 })), 36);
-  const counts = new Map<number, number>();
-  for (const served of rounds) {
-    for (const number of served) counts.set(number, (counts.get(number) ?? 0) + 1);
-    assert.equal(served.size, UPLOAD_SLOTS);
+Deno.test("Choker as a seed gives everybody the same number of turns in a minute, give or take one", () => {
+  for (const count of [SEED_SLOTS + 1, 2 * SEED_SLOTS, 100, 6 * SEED_SLOTS]) {
+    const counts = new Map<number, number>();
+    // Later minutes count as the first one does.
+    for (const served of seedRounds(peers(count), 30).slice(24)) {
+      assert.equal(served.size, SEED_SLOTS);
+      for (const number of served) counts.set(number, (counts.get(number) ?? 0) + 1);
+    }
+    assert.equal(counts.size, count, "nobody is left out");
+    const turns = [...counts.values()];
+    assert.ok(Math.max(...turns) - Math.min(...turns) <= 1, `${count} peers: ${turns}`);
   }
-  assert.equal(counts.size, 30, "nobody is left out in six minutes");
-  assert.ok(Math.max(...counts.values()) < 24, "nobody holds a slot all the time");
-});
-
-Deno.test("Choker as a seed leaves a peer its slot for a minute", () => {
-  const rounds = seedRounds(peers(30), 6);
-  const steady = [...rounds[0]!].filter((number) => rounds.every((served) => served.has(number)));
-  assert.ok(steady.length >= UPLOAD_SLOTS - 1, `${steady}`);
 });
 
 Deno.test("Choker as a seed chokes nobody while there are slots for all", () => {
-  for (const served of seedRounds(peers(UPLOAD_SLOTS), 40)) assert.equal(served.size, UPLOAD_SLOTS);
+  for (const served of seedRounds(peers(SEED_SLOTS), 40)) assert.equal(served.size, SEED_SLOTS);
 });
 
-Deno.test("Choker as a seed keeps the faster ones when turns are over and one slot is wanted", () => {
+Deno.test("Choker as a seed lets nobody save up turns, and gives a newcomer no more than others", () => {
   const choker = new Choker(seeded(5));
-  const old = peers(7, (number) => ({ upRate: number * 1000 }));
-  choker.choose(old, { isSeeding: true, nowMs: 0 });
-  const late = { ...old[0]!, number: 8, upRate: 0 };
-  const later = { ...old[0]!, number: 9, upRate: 0 };
-  const served = choker.choose([...old, late, later], { isSeeding: true, nowMs: 61_000 });
-  for (const number of [8, 9, 7, 6, 5, 4, 3]) assert.ok(served.has(number), `${number}`);
+  const all = peers(2 * SEED_SLOTS, (number) => ({ wanted: number > 1 }));
+  const choose = (some: readonly ChokerPeer[]) => choker.choose(some, { isSeeding: true, nowMs: HOUR_MS });
+  for (let round = 0; round < 100; round++) choose(all);
+  const counts = new Map<number, number>();
+  const [saver, newcomer] = [{ ...all[0]!, wanted: true }, { ...all[0]!, number: 999, wanted: true }];
+  for (let round = 0; round < 10; round++) {
+    for (const number of choose([saver, ...all.slice(1), newcomer])) {
+      counts.set(number, (counts.get(number) ?? 0) + 1);
+    }
+  }
+  assert.ok(counts.get(1)! <= 6 && counts.get(999)! <= 6, `${counts.get(1)}, ${counts.get(999)}`);
+  assert.ok(Math.min(...counts.values()) >= 4);
 });
 
 Deno.test("Choker.isDue() is true at first and ten seconds after each choice", () => {

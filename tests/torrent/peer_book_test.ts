@@ -141,3 +141,16 @@ Deno.test("PeerBook passes over what it does not know: peers that came in from a
   assert.equal(book.size, 0);
   assert.equal(book.nextDueMs(), undefined);
 });
+
+Deno.test("PeerBook names no seed to a seed, and never ourselves", () => {
+  const book = new PeerBook();
+  for (const n of [1, 2, 3]) book.add(nth(n), "dht-v2", 0);
+  book.markSeed(nth(2));
+  assert.equal(book.next(0)?.endpoint.host, nth(1).host);
+  book.ended(nth(1), { wasUseful: false, nowMs: 0 });
+  book.markOwn(nth(1));
+  assert.equal(book.add(nth(1), "dht-v2", 0), false);
+  assert.equal(book.next(1e9, { isSeeding: true })?.endpoint.host, nth(3).host);
+  assert.equal(book.next(1e9, { isSeeding: true }), undefined);
+  assert.equal(book.next(1e9)?.endpoint.host, nth(2).host);
+});

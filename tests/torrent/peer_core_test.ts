@@ -47,6 +47,9 @@ class Owner implements PeerOwner<PeerCore> {
   onExtensions(peer: PeerCore): void {
     this.told.push(`extensions of ${peer.client}`);
   }
+  onUploadOnly(peer: PeerCore): void {
+    this.told.push(`upload only: ${peer.uploadOnly}`);
+  }
   onPieces(peer: PeerCore, change: PiecesChange): void {
     const what = change.kind === "all"
       ? `all ${peer.pieces?.count ?? "pieces"}`

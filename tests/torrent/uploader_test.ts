@@ -6,6 +6,7 @@ import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "../../lib/torrent/limit
 import { PeerCore } from "../../lib/torrent/peer_core.ts";
 import { Swarm } from "../../lib/torrent/swarm.ts";
 import { TokenBucket } from "../../lib/torrent/token_bucket.ts";
+import { SEED_SLOTS, UPLOAD_SLOTS } from "../../lib/torrent/choker.ts";
 import { Uploader } from "../../lib/torrent/uploader.ts";
 import { WireReader } from "../../lib/torrent/wire_reader.ts";
 import { FixtureTorrent, MemoryStorage } from "./fixture_torrent.ts";
@@ -134,6 +135,49 @@ Deno.test("Uploader rejects requests of a choked peer, and of one that never joi
   assert.deepEqual(stranger.hear(), [["reject", 0, 0, BLOCK_BYTES]]);
 });
 
+Deno.test("Uploader reads blocks that lie side by side at once, and sends each as it was asked for", () => {
+  const customer = new Customer(1);
+  const storage = new MemoryStorage(LARGE.layout);
+  const download = LARGE.download({ here: LARGE.layout.pieces(), storage });
+  const uploader = open(download, [customer]);
+  // What a fast line has taken allows for more at once.
+  for (let nowMs = 1; nowMs < 100; nowMs++) {
+    askMany(uploader, customer, 40, nowMs);
+    customer.hear();
+    uploader.pump(customer.peer, nowMs);
+  }
+  for (let i = 0; customer.hear().length > 0; i++) uploader.pump(customer.peer, 100 + i);
+  const lengths: number[] = [];
+  const read = storage.read.bind(storage);
+  storage.read = (piece, begin, into) => {
+    lengths.push(into.length / BLOCK_BYTES);
+    read(piece, begin, into);
+  };
+  const asked = [[3, 0], [3, 1], [3, 2], [3, 4], [4, 5], [4, 4]] as const;
+  // One waits before the others: what comes one by one is read one by one.
+  customer.peer.received(0, 200);
+  uploader.onRequest(customer.peer, 0, 0, BLOCK_BYTES);
+  while (customer.peer.out.pending < SEND_LOW_WATER_BYTES) {
+    uploader.onRequest(customer.peer, 0, 0, BLOCK_BYTES);
+  }
+  lengths.length = 0;
+  for (const [piece, block] of asked) {
+    uploader.onRequest(customer.peer, piece, block * BLOCK_BYTES, BLOCK_BYTES);
+  }
+  customer.hear();
+  uploader.pump(customer.peer, 200);
+  assert.deepEqual(lengths, [3, 1, 1, 1]);
+  assert.deepEqual(
+    customer.hear(),
+    asked.map(([piece, block]) => [
+      "piece",
+      piece,
+      block * BLOCK_BYTES,
+      LARGE.block(LARGE.layout.piece(piece)!, block),
+    ]),
+  );
+});
+
 Deno.test("Uploader rejects a block that cannot be read any more, and goes on", () => {
   const storage = new MemoryStorage(TORRENT.layout);
   const customer = new Customer(1);
@@ -188,21 +232,61 @@ Deno.test("Uploader rejects what waits when it chokes the peer, and sends nothin
   assert.deepEqual(customer.hear().map(([name]) => name), ["piece", "choke", "reject"]);
 });
 
-Deno.test("Uploader gives a free slot at once, and takes none away between rounds", () => {
-  const customers = Array.from({ length: 9 }, (_, i) => new Customer(i + 1));
-  const [late] = customers.splice(0, 1);
-  const download = TORRENT.download({ here: [0] });
-  const uploader = open(download, customers);
-  uploader.join(late!.peer);
-  // The best of all, but nobody has to go for it before the round is over.
-  late!.peer.requests.ask(0, 0, 0);
-  late!.peer.requests.receive(0, 0, BLOCK_BYTES, 0);
-  uploader.rechoke(1000, true);
-  assert.deepEqual([late!, ...customers].flatMap((customer) => customer.hear()), []);
-  customers[3]!.peer.wanted = false;
-  uploader.rechoke(2000, true);
-  assert.deepEqual(late!.hear(), [["unchoke"]]);
-  assert.deepEqual(customers[3]!.hear(), [["choke"]]);
+Deno.test("Uploader gives a slot that becomes free soon, and takes none from whoever uses it between rounds", () => {
+  for (const isSeed of [false, true]) {
+    const slots = isSeed ? SEED_SLOTS : UPLOAD_SLOTS;
+    const customers = Array.from({ length: slots + 1 }, (_, i) => new Customer(i + 1));
+    const [late] = customers.splice(0, 1);
+    const uploader = open(TORRENT.download({ here: isSeed ? [0, 1, 2, 3] : [0] }), customers);
+    uploader.join(late!.peer);
+    // The best of all, but nobody has to go for it before the round is over.
+    late!.peer.requests.ask(0, 0, 0);
+    late!.peer.requests.receive(0, 0, BLOCK_BYTES, 0);
+    late!.peer.received(0, 1000);
+    uploader.onInterest(late!.peer);
+    uploader.rechoke(1000);
+    assert.deepEqual([late!, ...customers].flatMap((customer) => customer.hear()), []);
+    const idle = customers[3]!;
+    idle.peer.wanted = false;
+    uploader.onInterest(late!.peer);
+    uploader.rechoke(1000);
+    assert.deepEqual(late!.hear(), [["unchoke"]]);
+    assert.deepEqual(idle.hear(), [["choke"]]);
+    assert.deepEqual(customers.flatMap((customer) => customer.hear()), []);
+  }
+});
+
+Deno.test("Uploader that fetches looks for the best no more than once a second, however they toggle their interest", () => {
+  const customers = [1, 2].map((number) => new Customer(number));
+  const uploader = open(TORRENT.download({ here: [0] }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  uploader.rechoke(0);
+  let said = 0;
+  for (let i = 1; i <= 1000; i++) {
+    const { peer } = customers[0]!;
+    peer.received(0, i * 5);
+    peer.wanted = !peer.wanted;
+    uploader.onInterest(peer);
+    said += customers[0]!.hear().length;
+  }
+  assert.ok(said <= 6, `${said}`);
+});
+
+Deno.test("Uploader serves no more peers than it has slots, however they toggle their interest", () => {
+  const customers = Array.from({ length: 4 * SEED_SLOTS }, (_, i) => new Customer(i + 1));
+  const uploader = open(TORRENT.download({ here: [0, 1, 2, 3] }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  for (const { peer } of customers) {
+    for (const wanted of [true, false]) {
+      peer.wanted = wanted;
+      uploader.onInterest(peer);
+    }
+  }
+  for (const { peer } of customers) {
+    peer.wanted = true;
+    uploader.onInterest(peer);
+    assert.ok(customers.filter(({ peer }) => !peer.choking).length <= SEED_SLOTS);
+  }
 });
 
 Deno.test("Uploader serves those who gave most in the last twenty seconds", () => {
