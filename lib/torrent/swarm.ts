@@ -5,10 +5,9 @@
 //   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
 
 import { isWorthAsking } from "../address.ts";
-import { compareBytes, equalBytes } from "../bytes.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import { endpointKey } from "./compact.ts";
+import { Company } from "./company.ts";
 import type { Download } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
@@ -17,7 +16,7 @@ import { Knowledge } from "./knowledge.ts";
 import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
 import type { WantedInfo } from "./metadata_fetch.ts";
-import { PeerBook } from "./peer_book.ts";
+import type { PeerBook } from "./peer_book.ts";
 import { PexSender } from "./pex.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import type { PeerCore } from "./peer_core.ts";
@@ -58,17 +57,11 @@ export interface SwarmOptions {
 }
 
 export class Swarm implements PeerOwner<PeerCore> {
-  readonly book = new PeerBook();
   readonly downRate = new RateMeter();
   readonly #listener: SwarmListener;
   readonly #knowledge: Knowledge;
-  readonly #peers = new Map<number, PeerCore>();
-  /** The latest peers' hosts by number, those that are gone among them: bad blocks may be found out later. */
-  readonly #hosts = new Map<number, string>();
-  readonly #useful = new Set<number>();
+  readonly #company: Company;
   readonly #unasked = new Map<number, number>();
-  /** Peers that are closed only to be dialed again with the v2 hash. */
-  readonly #reopened = new Set<number>();
   readonly #pex = new PexSender();
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
@@ -84,6 +77,11 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#upLimit = options.upLimit;
     this.#introduction = { ...options, torrent: undefined, here: undefined };
     this.#knowledge = new Knowledge(options.wanted);
+    this.#company = new Company(options.peerId);
+  }
+
+  get book(): PeerBook {
+    return this.#company.book;
   }
 
   get introduction(): Introduction {
@@ -99,7 +97,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   get peers(): IterableIterator<PeerCore> {
-    return this.#peers.values();
+    return this.#company.peers;
   }
 
   /** Bytes of content per second to others, and ever. */
@@ -112,7 +110,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   get connections(): number {
-    return this.#peers.size;
+    return this.#company.size;
   }
 
   /**
@@ -125,7 +123,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     const { pieceCount, blocksPerPiece } = layout;
     const torrent = { pieceCount, blocksPerPiece, metadataSize: info.bytes.length };
     this.#introduction = { ...this.#introduction, hashes: hashesOf(info), torrent };
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#company.peers) {
       try {
         peer.learnTorrent();
       } catch (error) {
@@ -145,7 +143,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#introduction = { ...this.#introduction, here: download.here };
     const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
     this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit, onUnreadable });
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#company.peers) {
       if (peer.isGreeted) this.#uploader.join(peer);
       if (peer.pieces !== undefined) download.picker.onBitfield(peer.pieces);
       peer.sayPieces();
@@ -162,31 +160,27 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** A connection was opened for this torrent, or came in and asked for it. */
   join(peer: PeerCore): void {
-    this.#peers.set(peer.number, peer);
-    this.#hosts.set(peer.number, peer.endpoint.host);
-    if (this.#hosts.size > MAX_HOSTS_REMEMBERED) this.#hosts.delete(this.#hosts.keys().next().value!);
-    this.book.connected(peer.endpoint);
+    this.#company.join(peer);
   }
 
   /** The connection ended; what it owed is asked of others. */
   leave(peer: PeerCore, nowMs: number): void {
-    if (!this.#peers.delete(peer.number)) return;
+    if (!this.#company.leave(peer, nowMs)) return;
     this.#knowledge.leave(peer);
     this.#unasked.delete(peer.number);
     this.#uploader?.leave(peer);
     this.#pex.leave(peer);
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
-    this.#noteEnd(peer, nowMs);
     this.#refillAll();
   }
 
   /** About once a second. */
   tick(nowMs: number): void {
-    this.#knowledge.tick(this.#peers.values(), nowMs);
+    this.#knowledge.tick(this.#company.peers, nowMs);
     this.#uploader?.rechoke(nowMs);
-    this.#pex.tick([...this.#peers.values()], nowMs);
-    for (const peer of this.#peers.values()) {
+    this.#pex.tick([...this.#company.peers], nowMs);
+    for (const peer of this.#company.peers) {
       if (peer.requests.silentMs(nowMs) > SNUB_MS) this.#snub(peer, nowMs);
       else if (peer.snubbed && nowMs >= peer.restUntilMs) peer.snubbed = false;
     }
@@ -201,7 +195,8 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onGreeted(peer: PeerCore): void {
-    this.#closeTwin(peer);
+    const needless = this.#company.needlessTwin(peer);
+    if (needless !== undefined) this.#condemned.push({ peer: needless, why: "is here twice" });
     if (peer.source !== "incoming") this.#reopenIfUseless(peer);
     this.#uploader?.join(peer);
   }
@@ -209,8 +204,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
     if (peer.source === "incoming") {
       this.#reopenIfUseless(peer);
-      // No need to dial whoever is here.
-      if (peer.dialable !== undefined && !this.#reopened.has(peer.number)) this.book.connected(peer.dialable);
+      this.#company.learnPort(peer);
     }
     this.#knowledge.onExtensions(peer, theirs);
     this.#closeIfNeedless(peer);
@@ -310,7 +304,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   onMetadata(peer: PeerCore, message: MetadataMessage): void {
     const bytes = this.#orBan(peer, () => this.#knowledge.onMetadata(peer, message));
     if (bytes === undefined) return;
-    this.#useful.add(peer.number);
+    this.#company.markUseful(peer);
     this.#listener.onInfo(bytes);
   }
 
@@ -365,14 +359,14 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   #refillAll(): void {
-    for (const peer of this.#peers.values()) this.#refill(peer);
+    for (const peer of this.#company.peers) this.#refill(peer);
   }
 
   #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
-    this.#useful.add(peer.number);
+    this.#company.markUseful(peer);
     this.#knowledge.forgetLeaves(piece);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
-    for (const other of this.#peers.values()) {
+    for (const other of this.#company.peers) {
       if (!other.has(piece)) other.sayHave(piece);
       else if (--other.missingHere === 0) other.setInterested(false);
     }
@@ -382,57 +376,18 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** From here on we only give. */
   #onComplete(): void {
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#company.peers) {
       peer.sayUploadOnly();
       this.#closeIfNeedless(peer);
     }
     this.#listener.onComplete();
   }
 
-  /** When it may be dialed again. */
-  #noteEnd(peer: PeerCore, nowMs: number): void {
-    const wasUseful = this.#useful.delete(peer.number);
-    const isReopened = this.#reopened.delete(peer.number);
-    const { dialable, peerId } = peer;
-    if (dialable === undefined || (isReopened && peer.source === "incoming")) return;
-    // The other one of two connections may still be there.
-    if (!this.#isHere(dialable)) this.book.ended(dialable, { wasUseful, nowMs });
-    if (isReopened) this.book.redialAsV2(dialable, nowMs);
-    if (peerId !== undefined && equalBytes(peerId, this.#introduction.peerId)) this.book.markOwn(dialable);
-  }
-
-  #isHere(dialable: Endpoint): boolean {
-    const key = endpointKey(dialable);
-    for (const { dialable } of this.#peers.values()) {
-      if (dialable !== undefined && endpointKey(dialable) === key) return true;
-    }
-    return false;
-  }
-
   /** Neither of two that have everything needs the other: its place may go to somebody who does. */
   #closeIfNeedless(peer: PeerCore): void {
     if (this.#download?.isComplete !== true || !peer.wantsNothing) return;
-    if (peer.isSeed && peer.dialable !== undefined) this.book.markSeed(peer.dialable);
+    if (peer.isSeed) this.#company.markSeed(peer);
     this.#condemned.push({ peer, why: "needs nothing, as we do" });
-  }
-
-  /**
-   * Two of our own kind that dialed each other at once have two connections: both close the one that was dialed by
-   * the side with the lower peer id.
-   */
-  #closeTwin(peer: PeerCore): void {
-    const { peerId } = peer;
-    if (peerId === undefined) return;
-    for (const other of this.#peers.values()) {
-      if (other === peer || other.peerId === undefined || !equalBytes(other.peerId, peerId)) continue;
-      // Anybody may take another's id, but not easily its address.
-      if (other.endpoint.host !== peer.endpoint.host) continue;
-      if ((other.source === "incoming") === (peer.source === "incoming")) continue;
-      const keepDialed = compareBytes(this.#introduction.peerId, peerId) > 0;
-      const isKept = (one: PeerCore) => (one.source !== "incoming") === keepDialed;
-      this.#condemned.push({ peer: isKept(other) ? peer : other, why: "is here twice" });
-      return;
-    }
   }
 
   /** Fetched again by the picker from one peer alone; its block hashes tell sooner who it was. */
@@ -444,9 +399,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** By address, and also when the connection is gone already: the liar might come back. */
   #punish(guilty: ReadonlySet<number>, why: string): void {
     for (const number of guilty) {
-      const host = this.#hosts.get(number);
+      const host = this.#company.hostOf(number);
       if (host !== undefined) this.book.ban(host);
-      const peer = this.#peers.get(number);
+      const peer = this.#company.peer(number);
       if (peer !== undefined) this.#condemn(peer, why, true);
     }
   }
@@ -476,7 +431,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       if (port === undefined) return;
       this.book.add({ host: peer.endpoint.host, port }, "incoming", peer.nowMs);
     }
-    this.#reopened.add(peer.number);
+    this.#company.markReopened(peer);
     this.#condemned.push({ peer, why: "is opened again to speak v2" });
   }
 
@@ -503,7 +458,7 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   #cancelElsewhere(from: PeerCore, piece: PieceIndex, block: number): void {
     const download = this.#download!;
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.#company.peers) {
       if (peer === from || !peer.requests.drop(piece, block)) continue;
       peer.out.blockwise(ID.cancel, piece, block * BLOCK_BYTES, download.layout.blockSize(piece, block));
     }
@@ -526,6 +481,4 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 }
 
-/** Far more than send blocks of one piece. */
-const MAX_HOSTS_REMEMBERED = 2000;
 const NOBODY: ReadonlySet<number> = new Set();
