@@ -1,4 +1,4 @@
-// `deno task bench`: measures what design.md 9 promises, by hand and on a quiet machine; docs/performance.md says how, and
+// `deno task bench`: measures how fast the program is, by hand and on a quiet machine; docs/performance.md says how, and
 // what came of it. Each row is one JSON line on stdout and one line of a table on stderr.
 //
 //   --smoke     256 MiB and one pair: fails only at less than half of a bar or twice a bound of memory, twice in a row

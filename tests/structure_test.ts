@@ -58,7 +58,7 @@ const MACHINE: readonly { what: string; pattern: RegExp; homes: readonly string[
   { what: "console", pattern: /(?<![\w.$])console\s*\./, homes: ["cli", "status"] },
 ];
 
-/** At 400 to 600 lines a file holds two ideas (style.md 8). */
+/** At 400 to 600 lines a file holds two ideas. */
 const MAX_LINES = 500;
 
 Deno.test("lib/ keeps to the picture: imports, the machine, size", () => {

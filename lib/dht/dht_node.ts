@@ -1,5 +1,5 @@
 // The DHT node: npm:bittorrent-dht answers others, keeps the routing table and matches answers to questions; this
-// driver gives it a guarded socket, and does our own lookups by the rules of design.md 4. Nothing else in the program
+// driver gives it a guarded socket, and does our own lookups by the rules of walk.ts. Nothing else in the program
 // knows the package. IPv4 only, as the package is.
 
 import { Buffer } from "node:buffer";
@@ -30,6 +30,8 @@ export interface DhtOptions {
   readonly cachedNodes?: readonly Contact[] | undefined;
   /** 20 bytes; by default random. */
   readonly nodeId?: Uint8Array | undefined;
+  /** BEP 43: for a node that is gone in a minute. Others do not note it, and it answers nobody. */
+  readonly readOnly?: boolean;
   /** After this long without an answer (up to a quarter more) a node counts as dead for a lookup. */
   readonly timeoutMs?: number;
 }
@@ -91,7 +93,11 @@ export class DhtNode implements AsyncDisposable {
   private constructor(options: DhtOptions) {
     const nowMs = () => options.clock.nowMs();
     this.#routers = new Routers({ names: options.bootstrap, resolve: options.resolve, nowMs });
-    this.#socket = new PackageSocket(options.udp, nowMs, (packet) => this.#leaveOutReadOnly(packet));
+    this.#socket = new PackageSocket(options.udp, {
+      nowMs,
+      afterQuery: (packet) => this.#leaveOutReadOnly(packet),
+      readOnly: options.readOnly ?? false,
+    });
     this.#dht = createNpmDht({
       socket: this.#socket,
       timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,

@@ -2,7 +2,7 @@
 // Every datagram is decoded here under limits and checked field by field; the package then gets a fresh encoding of
 // the checked fields and nothing else, so that no key of a stranger's choosing (`__proto__`, a salt that is a number)
 // reaches it. An item inside a reply is not judged here: a forged one is ignored where it is verified, and the
-// nodes beside it are still of use (protocol.md 2.5).
+// nodes beside it are still of use.
 
 import { type BDict, type Bencoded, decode, decodeDict, type Encodable, encode, isList } from "../bencode.ts";
 import { toBinaryString } from "../bytes.ts";
@@ -46,7 +46,7 @@ export interface Refusal extends PacketBase {
  *
  * @returns undefined for what is not KRPC at all: uTP, a tracker's answer, noise.
  * @throws {WireFault} When it is KRPC, and wrong.
- * @see protocol.md 1 (libtorrent's limits for DHT packets) and 6.1, 6.2, 2.2 (fields)
+ * @see BEP 5 and BEP 44 for the fields; the limits are libtorrent's for DHT packets
  */
 export function readPacket(datagram: Uint8Array): Packet | undefined {
   if (datagram.length < MIN_BYTES || datagram[0] !== DICT_START || datagram.at(-1) !== END) return undefined;

@@ -1,5 +1,5 @@
 // What one lookup heard about a mutable item: the verified answer with the highest seq, whether two values claim that
-// seq, and how many answers were not the authority's at all (BEP 44; protocol.md 2.5). Signatures are checked over
+// seq, and how many answers were not the authority's at all (BEP 44). Signatures are checked over
 // the value's bytes as they came; equal answers, which most are, are checked once.
 
 import type { BDict } from "../bencode.ts";

@@ -1,4 +1,4 @@
-// Putting a signed item to one node, and finding out what became of it (BEP 44, protocol.md 2.2-2.3). An answer is no
+// Putting a signed item to one node, and finding out what became of it (BEP 44). An answer is no
 // proof: libtorrent says yes to another value at the seq that it holds and keeps its own, and a node of
 // npm:bittorrent-dht says 302 to an item that it has already. So the node is asked for the item afterwards.
 //

@@ -1,4 +1,4 @@
-// Drives one walk to its end: asks, hears, asks nearer ones, and stops as soon as the rule is met (design.md 4: the
+// Drives one walk to its end: asks, hears, asks nearer ones, and stops as soon as the rule is met (walk.ts: the
 // eight nearest have each answered or timed out, and one answered). It has no timer: every question ends by itself.
 // Routers are asked when too few nodes are known to begin with, or when those that are known lead nowhere.
 

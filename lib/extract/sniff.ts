@@ -22,7 +22,7 @@ export function sniffPayload(head: Uint8Array): "tar" | "ldb" | undefined {
   return undefined;
 }
 
-/** Whether the first `LEDGER_HEAD_BYTES` of a file are those of an LMDB meta page (upstream.md 10). */
+/** Whether the first `LEDGER_HEAD_BYTES` of a file are those of an LMDB meta page. */
 export function isLedgerHead(head: Uint8Array): boolean {
   if (head.length < LEDGER_HEAD_BYTES) return false;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);

@@ -1,5 +1,5 @@
 // What a ledger says about itself, from a handful of pages: its version, how much is in it, which network it is of.
-// Nothing is counted by walking; the tables' own records know. Facts of the node's tables: upstream.md 10.
+// Nothing is counted by walking; the tables' own records know.
 
 import { parseHex, utf8 } from "../bytes.ts";
 import { VerificationFailed } from "../errors.ts";

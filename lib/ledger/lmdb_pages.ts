@@ -1,4 +1,4 @@
-// Reads the pages of an LMDB file without a library (upstream.md 10; 64-bit, little-endian, format version 1). The
+// Reads the pages of an LMDB file without a library (64-bit, little-endian, format version 1). The
 // file is untrusted: each page number, offset, length and depth is checked before it is used, pages are read one at a
 // time into a fresh buffer, and a budget ends every walk.
 

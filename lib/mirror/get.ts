@@ -27,7 +27,7 @@ import { type Named, ofPointer, readSource, type Target, withSaved } from "./tar
  * Gets a snapshot.
  *
  * @param signal Aborts with a SnapError (`Interrupted`): everything whole is kept, and the same call goes on.
- * @throws {SnapError} With the exit code of design.md 4.
+ * @throws {SnapError} With its exit code from `EXIT`.
  */
 export async function get(
   options: GetOptions,

@@ -1,4 +1,4 @@
-// Which seq a value is put under (BEP 44; design.md 4): one that neither the state file nor the DHT has ever given to
+// Which seq a value is put under (BEP 44): one that neither the state file nor the DHT has ever given to
 // another value. What the DHT has was signed with our own key, so a value that we do not know is another producer's
 // with that key, or ours from before a state file was lost.
 //

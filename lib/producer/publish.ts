@@ -1,4 +1,4 @@
-// Publishing the pointer so that it is really there (protocol.md 2.6; design.md 4):
+// Publishing the pointer so that it is really there:
 //
 //   lookup, finished -> seq -> reserved in the state file -> put -> read back by a stranger -> noted as published
 //

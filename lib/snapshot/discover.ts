@@ -1,5 +1,4 @@
-// Which snapshot is current: asks the DHT for the authority's item until an answer can be trusted (protocol.md 2.5,
-// design.md 4). The verdict on one lookup:
+// Which snapshot is current: asks the DHT for the authority's item until an answer can be trusted. The verdict on one lookup:
 //
 //   good        -> stored, returned
 //   none, stale -> again after a short, growing pause, until the time is up: exit 3

@@ -1,5 +1,5 @@
 // What the signed value names: which snapshot is current. Upstream publishes the raw v2 info-hash; BEP 46 and older
-// readers have other shapes, all of them taken (protocol.md 3).
+// readers have other shapes, all of them taken.
 
 import { BDict, type Bencoded, decode, encode } from "../bencode.ts";
 import { toHex } from "../bytes.ts";

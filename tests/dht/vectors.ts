@@ -1,4 +1,4 @@
-// BEP 44 and BEP 46 items with known targets and signatures (protocol.md 9.5, upstream.md 9), and datagrams that
+// BEP 44 and BEP 46 items with known targets and signatures (the published ones, and libtorrent's), and datagrams that
 // libtorrent 2.0.8 sent on loopback.
 
 import { parseHex, utf8 } from "../../lib/bytes.ts";

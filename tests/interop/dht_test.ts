@@ -1,5 +1,5 @@
 // Our DHT node among libtorrent's, on loopback: what it finds, what it tells them, and that the dead and the lying
-// cost nothing. The items are signed by libtorrent or are the published vectors of protocol.md 9.5.
+// cost nothing. The items are signed by libtorrent or are the published vectors of BEP 44.
 
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";

@@ -25,7 +25,7 @@ export function needStage(...more: Parameters<typeof need>): boolean {
   return need("libtorrent", "mdb_load", ...more);
 }
 
-/** What `get --json` ends with (design.md 4). */
+/** What `get --json` ends with. */
 export interface GetAnswer {
   readonly path: string;
   readonly size: number;
@@ -134,8 +134,12 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** Starts the program from its source, as `deno task` users and the compiled binary do. */
-export function nanoSnap(args: readonly string[], deadlineMs: number): RunningProgram {
+/** Starts the program from its source, as `deno task` users and the compiled binary do. `env`: more variables. */
+export function nanoSnap(
+  args: readonly string[],
+  deadlineMs: number,
+  env: Readonly<Record<string, string>> = {},
+): RunningProgram {
   const kept = KEPT_ENV.flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value] as const];
@@ -143,7 +147,7 @@ export function nanoSnap(args: readonly string[], deadlineMs: number): RunningPr
   return startProgram(Deno.execPath(), ["run", "--quiet", "-A", "main.ts", ...args], {
     cwd: ROOT,
     clearEnv: true,
-    env: Object.fromEntries(kept),
+    env: { ...Object.fromEntries(kept), ...env },
     deadlineMs,
   });
 }

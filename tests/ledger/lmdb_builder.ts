@@ -1,4 +1,4 @@
-// LMDB pages by hand, after upstream.md 10, for files that LMDB itself would never write.
+// LMDB pages by hand, for files that LMDB itself would never write.
 
 import type { OpenFile } from "../../lib/ports.ts";
 

@@ -8,7 +8,7 @@ import { PathUnusable, UsageError } from "../../lib/errors.ts";
 import { systemFiles as files } from "../../lib/io/files.ts";
 import { createKeyFile, parsePrivateKey, readKeyFile, SigningKey } from "../../lib/producer/keys.ts";
 
-/** upstream.md 9: a seed of 00 01 02 … 1f, its public key, and the signature of salt daily, seq 1370, 32 bytes ab. */
+/** A seed of 00 01 02 … 1f, its public key, and the signature of salt daily, seq 1370, 32 bytes ab. */
 const SEED = Array.from({ length: 32 }, (_, i) => i.toString(16).padStart(2, "0")).join("");
 const PUBLIC = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
 const SIGNATURE = "73b2e46f209b0d3c4425d62d8333718558484828abbf9d85aede5c286ffc0663" +

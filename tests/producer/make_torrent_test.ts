@@ -21,7 +21,7 @@ async function make(length: number, more: Partial<TorrentParts> = {}, kind: "hyb
   });
 }
 
-/** protocol.md 9.2: hashes of the torrents that libtorrent 2.0.8 makes of these files. */
+/** Hashes of the torrents that libtorrent 2.0.8 makes of these files. */
 const VECTORS: readonly (readonly [number, string, string])[] = [
   [
     1,

@@ -27,7 +27,7 @@ const KINDS: readonly (readonly [string, Partial<Magnet>])[] = [
   [`magnet:?xt=urn:btih:${V1}&xt=urn:btmh:1220${V2}`, { infoHashV1: v1, infoHashV2: v2 }],
   [`magnet:?xs=urn:btpk:${KEY}`, { publicKey }],
   [`magnet:?xs=urn:btpk:${KEY}&s=6461696c79`, { publicKey, salt: daily }],
-  // The stream's public magnet (upstream.md 2), but for the colon of its peer.
+  // The stream's public magnet, but for the colon of its peer.
   [
     `magnet:?xt=urn:btih:${V1}&xt=urn:btmh:1220${V2}&dn=nano-ledger-snapshot.7z` +
     "&tr=udp%3A%2F%2Ftracker.opentrackr.org%3A1337%2Fannounce&tr=udp%3A%2F%2Ftracker.torrent.eu.org%3A451%2Fannounce" +

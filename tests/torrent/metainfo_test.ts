@@ -10,7 +10,7 @@ import { fixtureBytes } from "./fixtures.ts";
 import { assertSafePaths } from "./path_asserts.ts";
 import { buildTorrent, hashFile, type TorrentPlan } from "./torrent_builder.ts";
 
-/** protocol.md 9.2: N, pieces root, v1, v2 of a hybrid by libtorrent. */
+/** N, pieces root, v1, v2 of a hybrid by libtorrent. */
 const DETERMINISTIC = `
 1 6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d 9fee1bd668d67203e5346b96924ae9f3955769fe 991b1455b2ad817e2ee051a2eed1085871b73f61215dd11988c06da03c2445ad
 16383 095da957d179a83905896a0e30dc0ef31ecb8c3e796d899ab647fe6eb42bc5ea 8d02f24119b25807834c970ba46f4963caacb9f5 83888dc77ca9fbb282b68c5bd9cbd965e44f1b6eb2475a6ea246aa62c4d126a4
@@ -25,7 +25,7 @@ const DETERMINISTIC = `
 200000 f411079d3fe6b1ae927a955cfdd1e196ce273930714dc2fae41534352dc373bf f34cc166a78899d0709516b6fee10c18fd74a45e c642188356e8ef53920201cb18a151a31cf3964066c2e7ad61823b3f4d62ba40
 `.trim().split("\n").map((line) => line.split(" "));
 
-/** protocol.md 9.2: the info dictionary of f100000, in hex. */
+/** The info dictionary of f100000, in hex. */
 const F100000 =
   "64393a66696c6520747265656431313a663130303030302e62696e64303a64363a6c656e677468693130303030306531313a" +
   "70696563657320726f6f7433323a7e51d1c08811359e6b6473abd4565d3fdff48ef372bf2ca3444d50efe8fff5ed656565363a6c656e677468" +
@@ -448,7 +448,7 @@ function single(length: number, kind: TorrentPlan["kind"]): TorrentPlan {
   };
 }
 
-/** protocol.md 9.3. */
+/** What libtorrent makes of a folder of files. */
 function multi(kind: TorrentPlan["kind"]): TorrentPlan {
   const files = ([["a.bin", 16_384], ["b.bin", 40_000], ["empty", 0], ["sub/z.bin", 70_000]] as const)
     .map(([path, length]) => ({ path: path.split("/"), data: fixtureBytes(length) }));

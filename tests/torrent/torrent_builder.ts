@@ -1,5 +1,5 @@
 // Info dictionaries built from file contents with our own encoder, trees and hashes, key by key as BEP 3, 47 and 52
-// say. Whether that is right, the hashes in protocol.md 9.2 and 9.3 decide: they are libtorrent's.
+// say. Whether that is right, the hashes in metainfo_test.ts decide: they are libtorrent's.
 
 import { type Encodable, encode } from "../../lib/bencode.ts";
 import { concatBytes, toBinaryString, toHex, utf8 } from "../../lib/bytes.ts";
