@@ -69,5 +69,6 @@ Examples:
   nano-snap produce torrent nano-ledger-snapshot.7z --original-filename Nano_64_2026_04_23_09.7z
   nano-snap produce torrent data.ldb --piece-size 4M --format-facts
 
-Exit codes: 0 done, 1 failure (also when the file changed meanwhile), 2 usage, 5 not enough space, 6 permission or
-path, 70 a bug, 130 and 143 stopped by a signal. Nothing is written unless all went well.`;
+Exit codes: 0 done, 1 failure (also when the file changed meanwhile), 2 usage, 4 damaged ledger (--format-facts),
+5 not enough space, 6 permission or path, 70 a bug, 130 and 143 stopped by a signal. Nothing is written unless all
+went well.`;
