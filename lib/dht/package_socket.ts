@@ -23,7 +23,7 @@ export interface PacketCounts {
   faulty: number;
   /** Answers to no question of ours. */
   unasked: number;
-  /** Queries above the rate that we answer. */
+  /** Queries above the rate that we answer, or any to a read-only node. */
   overRate: number;
   /** Packets that passed the guard and made the package throw all the same. */
   thrown: number;
@@ -34,6 +34,7 @@ export class PackageSocket extends EventEmitter {
   readonly #udp: UdpSocket;
   readonly #nowMs: () => number;
   readonly #afterQuery: (packet: Packet) => void;
+  readonly #readOnly: boolean;
   /** Open questions, oldest first: endpoint and transaction id. */
   readonly #asked = new Set<string>();
   #current: Packet | undefined;
@@ -42,12 +43,23 @@ export class PackageSocket extends EventEmitter {
   #creditAtMs: number;
   #closed = false;
 
-  /** @param afterQuery Called when the package has handled a query, before the next datagram. */
-  constructor(udp: UdpSocket, nowMs: () => number, afterQuery: (packet: Packet) => void) {
+  /**
+   * @param afterQuery Called when the package has handled a query, before the next datagram.
+   * @param readOnly BEP 43: says so in each query, and answers none.
+   */
+  constructor(
+    udp: UdpSocket,
+    { nowMs, afterQuery, readOnly = false }: {
+      readonly nowMs: () => number;
+      readonly afterQuery: (packet: Packet) => void;
+      readonly readOnly?: boolean;
+    },
+  ) {
     super();
     this.#udp = udp;
     this.#nowMs = nowMs;
     this.#afterQuery = afterQuery;
+    this.#readOnly = readOnly;
     this.#creditAtMs = nowMs();
     udp.onDatagram((bytes, from) => this.#receive(bytes, from));
   }
@@ -92,7 +104,7 @@ export class PackageSocket extends EventEmitter {
       const fields = decodeDict(message, { mode: "lenient" });
       if (fields.bytes("y")?.[0] === QUERY) {
         this.#note({ host, port }, fields.bytes("t"));
-        this.#udp.send(this.#arguments === undefined ? message : this.#withArguments(fields), { host, port });
+        this.#udp.send(this.#question(message, fields), { host, port });
       } else {
         this.#udp.send(shortened(message, fields), { host, port });
       }
@@ -106,8 +118,12 @@ export class PackageSocket extends EventEmitter {
     this.#udp.close().then(() => this.emit("close"));
   }
 
-  #withArguments(fields: BDict): Uint8Array {
-    return encode(new Map<string, Encodable>(fields.entries()).set("a", this.#arguments!));
+  #question(message: Uint8Array, fields: BDict): Uint8Array {
+    if (this.#arguments === undefined && !this.#readOnly) return message;
+    const question = new Map<string, Encodable>(fields.entries());
+    if (this.#arguments !== undefined) question.set("a", this.#arguments);
+    if (this.#readOnly) question.set("ro", 1);
+    return encode(question);
   }
 
   #receive(bytes: Uint8Array, from: Endpoint): void {
@@ -115,7 +131,7 @@ export class PackageSocket extends EventEmitter {
     const packet = this.#read(bytes);
     if (packet === undefined || !isIpv4(from.host)) return;
     if (packet.kind === "query") {
-      if (!this.#mayAnswer()) return void this.counts.overRate++;
+      if (this.#readOnly || !this.#mayAnswer()) return void this.counts.overRate++;
     } else if (!this.#asked.delete(questionKey(from, packet.transaction))) {
       return void this.counts.unasked++;
     }

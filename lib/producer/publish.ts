@@ -297,7 +297,7 @@ function hashOf({ value }: SignedItem): string {
 
 /** A node that has just begun knows its neighbours after a second or two. */
 const LOOKUP_TRIES = 4;
-const LOOKUP_PAUSE_MS = 1000;
+const LOOKUP_PAUSE_MS = 500;
 /** A lost packet or two must not make a good put look bad. */
 const READ_TRIES = 3;
 const READ_PAUSE_MS = 2000;

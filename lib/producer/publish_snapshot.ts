@@ -24,7 +24,7 @@ export interface PublishSnapshotOptions {
   readonly salt: Uint8Array;
   /** undefined: publisher_state.json beside the file. */
   readonly stateFile: string | undefined;
-  readonly dht: PublisherDhtOptions;
+  readonly dht: Omit<PublisherDhtOptions, "target">;
   /** Does all but reserving a seq, putting and reading back. */
   readonly dryRun: boolean;
 }
@@ -52,14 +52,15 @@ export async function publishSnapshot(
   const { files, clock, pid } = machine;
   const folder = dirname(torrent.path);
   const path = options.stateFile ?? join(folder, "publisher_state.json");
+  const target = targetOf(key.publicKey, salt);
   const stream = { publicKey: key.publicKey, salt };
   const openState = () => PublisherState.open({ files, path, stream, pid, report });
   const note = (level: "info" | "warning", text: string) =>
     report({ kind: "note", level, logger: "producer.publish", text });
 
-  await using dht = await PublisherDht.open(machine, options.dht);
+  await using dht = await PublisherDht.open(machine, { ...options.dht, target });
   if (files.stat(torrent.path)?.kind === "file") openState()[Symbol.dispose]();
-  note("info", `Signing as ${toHex(key.publicKey)}, DHT target ${toHex(targetOf(key.publicKey, salt))}`);
+  note("info", `Signing as ${toHex(key.publicKey)}, DHT target ${toHex(target)}`);
   if (files.stat(join(folder, "mirror_state.json")) !== undefined) {
     note(
       "warning",

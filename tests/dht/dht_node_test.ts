@@ -203,6 +203,25 @@ Deno.test("A read-only node is answered and not remembered", async () => {
   assert.deepEqual(toHex(nodes), toHex(compact([{ id: idOf(8), ...STRANGER }])));
 });
 
+Deno.test("A read-only node says so in each question, and answers none", async () => {
+  const { net, all } = network(3, () => ITEM);
+  await using node = DhtNode.open({
+    udp: net.open(OURS),
+    clock: { nowMs: () => 0 },
+    resolve: () => Promise.resolve([]),
+    bootstrap: [],
+    cachedNodes: all,
+    readOnly: true,
+    timeoutMs: 20,
+  });
+  net.deliver(encode({ t: "aa", y: "q", q: "ping", a: { id: idOf(7) } }), STRANGER, OURS);
+  assert.equal((await get(node)).item?.seq, 1);
+  const sent = net.sent.filter(({ to }) => to.host !== OURS.host)
+    .map(({ to, bytes }) => ({ to, message: decodeDict(bytes, { mode: "lenient" }) }));
+  assert.ok(sent.length >= 6 && sent.every(({ message }) => message.int("ro") === 1));
+  assert.ok(!sent.some(({ to }) => to.host === STRANGER.host));
+});
+
 Deno.test("Queries above the rate are dropped, without an answer", async () => {
   const net = new FakeNet();
   await using node = open(net);
