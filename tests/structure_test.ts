@@ -12,10 +12,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   extract: [],
   ledger: [],
   snapshot: ["dht"],
-  mirror: ["snapshot", "dht", "torrent", "extract", "ledger"],
-  producer: ["snapshot", "dht", "torrent", "extract", "ledger"],
+  line: ["snapshot", "dht", "torrent"],
+  mirror: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
+  producer: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   status: ["snapshot", "torrent", "extract", "ledger"],
-  cli: ["mirror", "producer", "status", "snapshot", "dht", "torrent", "extract", "ledger"],
+  cli: ["mirror", "producer", "status", "line", "snapshot", "dht", "torrent", "extract", "ledger"],
   io: [], // implements lib/ports.ts; nothing in lib imports it
 };
 

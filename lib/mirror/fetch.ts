@@ -1,7 +1,6 @@
 // Fetches one torrent until it is whole: finds peers, gets the metadata, opens the content's place, and keeps the
 // journal while blocks come. What it leaves when it is stopped, the next run goes on with.
 
-import { toHex } from "../bytes.ts";
 import { chanceFrom } from "../chance.ts";
 import { Interrupted, NetworkStalled } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
@@ -12,16 +11,15 @@ import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import type { PeerCore } from "../torrent/peer_core.ts";
-import type { PeerSource } from "../torrent/peer_owner.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { Content } from "./content.ts";
 import type { DataPaths } from "./data_dir.ts";
-import { Hunt } from "./hunt.ts";
-import type { Line } from "./line.ts";
+import type { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { hashesOfTarget, type Target } from "./target.ts";
-import { trackerLists, Trackers, type TrackerSettings } from "./trackers.ts";
+import { newPeerId, Presence } from "../line/presence.ts";
+import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
 
 export interface FetchOptions {
   readonly machine: Machine;
@@ -67,14 +65,13 @@ class Fetch implements SwarmListener {
   readonly #options: FetchOptions;
   readonly #clock: Clock;
   readonly #swarm: Swarm;
-  readonly #trackers: Trackers;
+  readonly #presence: Presence;
   readonly #stop = new AbortController();
   readonly #broken = Promise.withResolvers<never>();
   readonly #infoCame = Promise.withResolvers<Uint8Array>();
   readonly #layersCame = Promise.withResolvers<void>();
   readonly #completed = Promise.withResolvers<void>();
   readonly #tasks: Promise<void>[] = [];
-  readonly #hunted = new Set<string>();
   readonly #advance = new Advance();
   #content: Content | undefined;
   #sawFirstPiece = false;
@@ -98,15 +95,14 @@ class Fetch implements SwarmListener {
       upLimit: line.upLimit,
       listener: this,
     });
-    this.#trackers = new Trackers({
+    this.#presence = new Presence({
       machine,
-      lists: trackerLists(target, options.trackers),
+      line,
+      swarm: this.#swarm,
+      trackers: trackerLists(target, options.trackers),
       peerId,
-      port: line.port,
       bind,
       stats: () => this.#stats(),
-      needsPeers: () => this.#swarm.connections === 0,
-      onPeer: (peer, source) => line.session.learn(this.#swarm, peer, source),
       report,
       signal: this.#stop.signal,
     });
@@ -132,7 +128,7 @@ class Fetch implements SwarmListener {
       this.#stop.abort();
       line.session.remove(this.#swarm);
       const because = isWhole ? "whole" : signal.reason instanceof Interrupted ? "interrupted" : "failed";
-      const ending = Promise.all(this.#tasks).then(() => this.#trackers[Symbol.asyncDispose]());
+      const ending = Promise.all(this.#tasks).then(() => this.#presence[Symbol.asyncDispose]());
       // Nothing writes any more, and trackers may take their time to be told.
       await Promise.all([this.#content?.close(because).finally(() => ending), ending]);
     }
@@ -155,7 +151,7 @@ class Fetch implements SwarmListener {
   }
 
   onComplete(): void {
-    if (this.#swarm.downRate.total > 0) this.#trackers.complete();
+    if (this.#swarm.downRate.total > 0) this.#presence.complete();
     this.#completed.resolve();
   }
 
@@ -223,26 +219,8 @@ class Fetch implements SwarmListener {
   }
 
   /** Begins to look for peers under each name that is not being looked for yet. */
-  #hunt({ v1, v2Short }: SwarmHashes): void {
-    for (const task of this.#trackers.announce({ v1, v2Short })) this.#spawn(task);
-    if (this.#options.line.dht === undefined) return;
-    for (const [infoHash, source] of [[v2Short, "dht-v2"], [v1, "dht-v1"]] as const) {
-      if (infoHash === undefined || this.#hunted.has(toHex(infoHash))) continue;
-      this.#hunted.add(toHex(infoHash));
-      this.#spawn(this.#huntFor(infoHash, source));
-    }
-  }
-
-  /** Announces ourselves and learns of others, again and again. */
-  async #huntFor(infoHash: Uint8Array, source: PeerSource): Promise<void> {
-    const { line } = this.#options;
-    const { signal } = this.#stop;
-    const onPeer = (peer: Endpoint) => line.session.learn(this.#swarm, peer, source);
-    for (const hunt = new Hunt(); !signal.aborted; await this.#clock.sleep(TICK_MS, signal)) {
-      if (!hunt.isDue(this.#clock.nowMs(), this.#swarm.connections, line.maxPeers)) continue;
-      await line.dht!.announce(infoHash, line.port, { signal, onPeer });
-      hunt.onLook(this.#clock.nowMs(), this.#swarm.connections);
-    }
+  #hunt(hashes: SwarmHashes): void {
+    for (const task of this.#presence.announce(hashes)) this.#spawn(task);
   }
 
   /** As trackers are told. Who has no metadata yet says the size of one block, as libtorrent does. */
@@ -343,13 +321,6 @@ class Fetch implements SwarmListener {
   #note(level: "debug" | "info" | "warning", text: string): void {
     this.#options.report({ kind: "note", level, logger: "mirror.session", text });
   }
-}
-
-/** `-NS0100-` and twelve random letters or digits (BEP 20). */
-function newPeerId({ random }: Machine): Uint8Array {
-  const letters = "0123456789abcdefghijklmnopqrstuvwxyz";
-  const id = [...random.bytes(12)].map((byte) => letters[byte % letters.length]).join("");
-  return new TextEncoder().encode(`-NS0100-${id}`);
 }
 
 const TICK_MS = 1000;

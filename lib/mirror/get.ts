@@ -17,7 +17,7 @@ import { type Fetched, fetchTorrent } from "./fetch.ts";
 import { finish, isReservedName } from "./finish.ts";
 import { refuseForeignFolder } from "./folder_place.ts";
 import { type Installed, isCurrent, readInstalled } from "./installed.ts";
-import { Line } from "./line.ts";
+import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
 import type { GetOptions, GetResult } from "./options.ts";
@@ -88,7 +88,7 @@ class Run {
   }
 
   async #get(): Promise<GetResult> {
-    const line = await Line.open(this.#machine, this.#dir.paths, this.#options, this.#report);
+    const line = await Line.open(this.#machine, this.#dir.paths.dht, this.#options, this.#report);
     let candidate: Candidate | undefined;
     let target: Target;
     let fetched: Fetched;

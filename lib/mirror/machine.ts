@@ -2,19 +2,12 @@
 
 import type { Extractor } from "../extract/extractor.ts";
 import type { PieceChecker } from "../torrent/piece_checker.ts";
-import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
+import type { LineMachine } from "../line/machine.ts";
 
 /** lib/io/machine.ts has the real one. */
-export interface Machine {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly files: Files;
-  readonly net: Net;
-  readonly http: HttpClient;
+export interface Machine extends LineMachine {
   readonly extractor: Extractor;
   readonly checker: PieceChecker;
-  /** What we call ourselves to peers: "nano-snap 0.1.0". */
-  readonly client: string;
   /** This process's number, for whoever looks for it. */
   readonly pid: number;
 }

@@ -9,8 +9,7 @@ import type { SwarmHashes } from "../torrent/handshake.ts";
 import type { PeerSource } from "../torrent/peer_owner.ts";
 import { Announcer, type TransferStats } from "../torrent/tracker.ts";
 import { UdpTrackers } from "../torrent/udp_trackers.ts";
-import type { Machine } from "./machine.ts";
-import type { Target } from "./target.ts";
+import type { LineMachine } from "./machine.ts";
 
 /** What the user says about trackers. */
 export interface TrackerSettings {
@@ -25,7 +24,7 @@ export interface TrackerSettings {
  * A pointer's torrent has the stream's trackers unless the user named others.
  */
 export function trackerLists(
-  target: Pick<Target, "trackers">,
+  target: { readonly trackers: readonly (readonly string[])[] | undefined },
   { enabled, named }: TrackerSettings,
 ): (readonly (readonly string[])[])[] {
   if (!enabled) return [];
@@ -37,7 +36,7 @@ export function trackerLists(
 }
 
 export interface TrackersOptions {
-  readonly machine: Machine;
+  readonly machine: LineMachine;
   readonly lists: readonly (readonly (readonly string[])[])[];
   readonly peerId: Uint8Array;
   readonly port: number;

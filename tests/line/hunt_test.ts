@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Hunt } from "../../lib/mirror/hunt.ts";
+import { Hunt } from "../../lib/line/hunt.ts";
 
 /** The seconds at which it looks, asked every second; each look takes no time. */
 function looks(seconds: number, connections: (second: number) => number, maxPeers = 100): number[] {

@@ -9,8 +9,7 @@ import type { Endpoint, Net, TcpListener, UdpSocket } from "../ports.ts";
 import { readDhtCache, writeDhtCache } from "../snapshot/dht_cache.ts";
 import { Session } from "../torrent/session.ts";
 import { TokenBucket } from "../torrent/token_bucket.ts";
-import type { DataPaths } from "./data_dir.ts";
-import type { Machine } from "./machine.ts";
+import type { LineMachine } from "./machine.ts";
 
 /** Tries to find one number that is free for TCP and for UDP. */
 const FREE_PORT_TRIES = 20;
@@ -50,19 +49,20 @@ export class Line implements AsyncDisposable {
   }
 
   /**
+   * @param dhtCache A file: the nodes of the last run, and of this one when it ends.
    * @throws {PortTaken} When another program has the port, naming it.
    * @throws {UsageError} When the DHT is wanted and no IPv4 address is to be used.
    */
   static async open(
-    machine: Machine,
-    paths: DataPaths,
+    machine: LineMachine,
+    dhtCache: string,
     options: LineOptions,
     report: Report,
   ): Promise<Line> {
     const { listeners, udp } = await bindAll(machine, options);
     const port = listeners[0]!.local.port;
     const { clock, net, files } = machine;
-    const cache = readDhtCache(files, paths.dht);
+    const cache = readDhtCache(files, dhtCache);
     if (cache.warning !== undefined) {
       report({ kind: "note", level: "warning", logger: "mirror.discovery", text: cache.warning });
     }
@@ -88,7 +88,7 @@ export class Line implements AsyncDisposable {
     });
     const saveNodes = () => {
       if (dht === undefined || dht.nodeCount === 0) return;
-      writeDhtCache(files, paths.dht, dht.id, dht.nodes());
+      writeDhtCache(files, dhtCache, dht.id, dht.nodes());
     };
     return new Line({ session, dht, port, maxPeers: options.maxPeers, upLimit, saveNodes });
   }
@@ -106,7 +106,7 @@ export class Line implements AsyncDisposable {
  * IPv4 here, and uses one socket.
  */
 async function bindAll(
-  { net }: Machine,
+  { net }: LineMachine,
   { bind, port, dht }: LineOptions,
 ): Promise<{ listeners: TcpListener[]; udp: UdpSocket | undefined }> {
   // "::" takes IPv4 as well, on most systems in one socket.

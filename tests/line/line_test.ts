@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { OperationFailed, PortTaken, UsageError } from "../../lib/errors.ts";
 import { systemClock } from "../../lib/io/clock.ts";
 import { systemFiles } from "../../lib/io/files.ts";
-import { DataPaths } from "../../lib/mirror/data_dir.ts";
-import { Line, type LineOptions } from "../../lib/mirror/line.ts";
+import { Line, type LineOptions } from "../../lib/line/line.ts";
 import type { Machine } from "../../lib/mirror/machine.ts";
 import type { Endpoint, Net, TcpListener } from "../../lib/ports.ts";
 
@@ -47,8 +46,8 @@ async function listening(
   const machine = { net: net as unknown as Net, clock: systemClock, files: systemFiles } as Machine;
   const none = { port: 0, bind: [], maxPeers: 1, downLimit: undefined, upLimit: undefined };
   const dht = { enabled: false, bootstrap: [] };
-  const paths = new DataPaths("/nonexistent");
-  await using line = await Line.open(machine, paths, { ...none, dht, ...options }, () => {});
+  const cache = "/nonexistent/dht.json";
+  await using line = await Line.open(machine, cache, { ...none, dht, ...options }, () => {});
   return { tcp: [...net.open], port: line.port };
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { parseMagnet } from "../../lib/torrent/magnet.ts";
 import { readSource } from "../../lib/mirror/target.ts";
-import { trackerLists, Trackers } from "../../lib/mirror/trackers.ts";
+import { trackerLists, Trackers } from "../../lib/line/trackers.ts";
 import { STREAM_TRACKERS } from "../../lib/stream.ts";
 import type { Machine } from "../../lib/mirror/machine.ts";
 import { TrackerWorld } from "../torrent/tracker_world.ts";

@@ -1,0 +1,14 @@
+// All of the machine that a line and what is announced on it use.
+
+import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
+
+/** lib/io/machine.ts has the real one. */
+export interface LineMachine {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly net: Net;
+  readonly http: HttpClient;
+  /** What we call ourselves to peers: "nano-snap 0.1.0". */
+  readonly client: string;
+}
