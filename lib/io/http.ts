@@ -4,10 +4,10 @@
 
 import { isLoopback } from "../endpoint.ts";
 import { OperationFailed } from "../errors.ts";
-import type { HttpClient } from "../ports.ts";
+import type { HttpClient, HttpStreams } from "../ports.ts";
 import { reasonOf } from "./os_error.ts";
 
-export const systemHttp: HttpClient = {
+export const systemHttp: HttpClient & HttpStreams = {
   async get(text, { timeoutMs, maxBytes, signal, headers = {} }) {
     const attempt = new AbortController();
     const giveUp = () => attempt.abort();
@@ -32,7 +32,67 @@ export const systemHttp: HttpClient = {
       attempt.abort();
     }
   },
+
+  async open(text, { timeoutMs, signal, headers = {}, body }) {
+    const attempt = new AbortController();
+    const giveUp = () => attempt.abort();
+    signal.addEventListener("abort", giveUp);
+    if (signal.aborted) giveUp();
+    const close = () => {
+      signal.removeEventListener("abort", giveUp);
+      attempt.abort();
+    };
+    /** A step of the exchange, which ends with it when it takes too long. */
+    const step = async <T>(work: () => Promise<T>): Promise<T> => {
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        giveUp();
+      }, timeoutMs);
+      try {
+        return await work();
+      } catch (error) {
+        close();
+        const why = signal.aborted ? "given up" : late ? `nothing for ${timeoutMs} ms` : whyOf(error);
+        throw new OperationFailed(
+          `Cannot ${body === undefined ? "get from" : "send to"} ${hostOf(text)}: ${why}`,
+          {
+            cause: error,
+          },
+        );
+      } finally {
+        clearTimeout(timer);
+      }
+    };
+    const plain = { "accept-encoding": "identity", ...headers };
+    const response = await step(() =>
+      body === undefined ? follow(text, plain, attempt.signal) : post(text, plain, body, attempt.signal)
+    );
+    const reader = response.body?.getReader();
+    return {
+      status: response.status,
+      headers: new Map(response.headers),
+      read: () => step(async () => (await reader?.read())?.value ?? null),
+      close,
+    };
+  },
 };
+
+function post(
+  text: string,
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array,
+  signal: AbortSignal,
+): Promise<Response> {
+  return fetch(text, {
+    method: "POST",
+    headers,
+    body: body as Uint8Array<ArrayBuffer>,
+    signal,
+    redirect: "manual",
+    credentials: "omit",
+  });
+}
 
 async function follow(
   text: string,
