@@ -94,6 +94,75 @@ export interface HttpClient {
   ): Promise<HttpResponse>;
 }
 
+/** An HTTP answer that is read as it comes. */
+export interface HttpStream {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** The next bytes of the body, the caller's to keep; null at its end. @throws {OperationFailed} */
+  read(): Promise<Uint8Array | null>;
+  /** Gives up what has not been read; safe twice. */
+  close(): void;
+}
+
+/** HTTP for bodies that do not fit into memory, and for sending. */
+export interface HttpStreams {
+  /**
+   * Sends one request, as `HttpClient.get` follows redirects and keeps no cookies; with a body it is a POST and follows
+   * none. The answer is not decompressed by our asking: its bytes are the server's.
+   *
+   * @param options.timeoutMs For the head of the answer, and again for each piece of its body.
+   * @returns Whatever the status. To be closed.
+   * @throws {OperationFailed} The message names the host only: paths and queries may hold secrets.
+   */
+  open(
+    url: string,
+    options: {
+      readonly timeoutMs: number;
+      readonly signal: AbortSignal;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: Uint8Array;
+    },
+  ): Promise<HttpStream>;
+}
+
+/** How another program ended. */
+export interface ProgramEnd {
+  /** 0 when all went well; above 128 when a signal ended it. */
+  readonly code: number;
+  /** The end of what it wrote to stderr. */
+  readonly stderr: string;
+}
+
+/** Other programs of this machine. */
+export interface Programs {
+  /** Where the first of these lies that is installed; undefined when none is. */
+  find(...names: readonly string[]): string | undefined;
+  /**
+   * Runs a program to its end, without a shell. It is killed when the signal aborts.
+   *
+   * @param options.onOutput Takes what it writes to stdout, as it comes.
+   * @throws {OperationFailed} When it cannot be started. @throws The signal's reason.
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    options: {
+      readonly cwd?: string;
+      readonly signal: AbortSignal;
+      readonly onOutput?: (text: string) => void;
+    },
+  ): Promise<ProgramEnd>;
+  /**
+   * Who has one of these files open or locked: "process 812 (nano_node)". Empty when nobody has.
+   *
+   * @returns undefined where the system does not tell.
+   */
+  holdersOf(paths: readonly string[]): readonly string[] | undefined;
+  /** Sends SIGHUP. @returns false when there is no such process, or it is somebody else's. */
+  hangUp(pid: number): boolean;
+}
+
 /** What identifies a file and tells whether somebody else touched it. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "other";
