@@ -8,57 +8,79 @@ import { isIpv4 } from "../address.ts";
 import { UsageError } from "../errors.ts";
 import type { Clock, Endpoint, Net, Random } from "../ports.ts";
 
-export interface PublisherDhtOptions {
-  /** Of the publishing node; 0 takes a free one. */
-  readonly port: number;
+/** Where and with whom. */
+export interface DhtReach {
   /** The first IPv4 address is used; empty means every address of this machine. */
   readonly bind: readonly string[];
-  /** What will be put to: 20 bytes. */
-  readonly target: Uint8Array;
   /** undefined: the public routers. */
   readonly bootstrap: readonly Endpoint[] | undefined;
 }
 
+export interface PublisherDhtOptions extends DhtReach {
+  /** Of the publishing node; 0 takes a free one. */
+  readonly port: number;
+  /** What will be put to: 20 bytes. */
+  readonly target: Uint8Array;
+}
+
+interface Sockets {
+  readonly net: Net;
+  readonly clock: Clock;
+}
+
 export class PublisherDht implements AsyncDisposable {
   readonly node: DhtNode;
-  readonly #open: (port: number) => Promise<DhtNode>;
+  readonly #openReader: () => Promise<DhtNode>;
 
-  private constructor(node: DhtNode, open: (port: number) => Promise<DhtNode>) {
+  private constructor(node: DhtNode, openReader: () => Promise<DhtNode>) {
     this.node = node;
-    this.#open = open;
+    this.#openReader = openReader;
   }
 
   /** @throws {PortTaken} When another program has the port. @throws {UsageError} Without an IPv4 address. */
   static async open(
-    { net, clock, random }: { readonly net: Net; readonly clock: Clock; readonly random: Random },
-    { port, bind, target, bootstrap = PUBLIC_ROUTERS }: PublisherDhtOptions,
+    machine: Sockets & { readonly random: Random },
+    options: PublisherDhtOptions,
   ): Promise<PublisherDht> {
-    const host = bind.length === 0 ? "0.0.0.0" : bind.find(isIpv4);
-    if (host === undefined) {
-      throw new UsageError(
-        `Cannot use the DHT on ${bind.join(", ")}: it needs IPv4, so add --bind with an IPv4 address`,
-      );
-    }
-    const open = async (port: number, nodeId?: Uint8Array) =>
-      DhtNode.open({
-        nodeId,
-        udp: await net.openUdp({ host, port }),
-        clock,
-        resolve: (name) => net.resolve(name),
-        bootstrap,
-        readOnly: true,
-      });
-    return new PublisherDht(await open(port, farFrom(target, random)), open);
+    const nodeId = farFrom(options.target, machine.random);
+    const node = await openReadOnly(machine, options, { port: options.port, nodeId });
+    return new PublisherDht(node, () => openReader(machine, options));
   }
 
-  /** A node that shares nothing with the publishing one but its routers; the caller closes it. */
+  /** As the function of that name, with the publishing node's routers. */
   openReader(): Promise<DhtNode> {
-    return this.#open(0);
+    return this.#openReader();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.node.close();
   }
+}
+
+/**
+ * Opens a node that shares nothing with a publishing one but its routers: own socket, own id, empty memory. The caller
+ * closes it.
+ *
+ * @throws {UsageError} Without an IPv4 address.
+ */
+export function openReader(machine: Sockets, reach: DhtReach): Promise<DhtNode> {
+  return openReadOnly(machine, reach, { port: 0, nodeId: undefined });
+}
+
+async function openReadOnly(
+  { net, clock }: Sockets,
+  { bind, bootstrap = PUBLIC_ROUTERS }: DhtReach,
+  { port, nodeId }: { port: number; nodeId: Uint8Array | undefined },
+): Promise<DhtNode> {
+  const host = bind.length === 0 ? "0.0.0.0" : bind.find(isIpv4);
+  if (host === undefined) {
+    throw new UsageError(
+      `Cannot use the DHT on ${bind.join(", ")}: it needs IPv4, so add --bind with an IPv4 address`,
+    );
+  }
+  const udp = await net.openUdp({ host, port });
+  const resolve = (name: string) => net.resolve(name);
+  return DhtNode.open({ udp, clock, resolve, bootstrap, nodeId, readOnly: true });
 }
 
 /** An id at the other end of the id space. @returns 20 bytes. */

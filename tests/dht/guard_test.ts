@@ -57,7 +57,7 @@ Deno.test("readPacket() takes every right message, libtorrent's among them", () 
     "refusal",
   ]);
   const packet = readPacket(LIBTORRENT.refusal);
-  assert.ok(packet?.kind === "refusal" && packet.code === 203);
+  assert.ok(packet?.kind === "refusal" && packet.code === 203 && packet.text === "invalid token");
   const peers = readPacket(LIBTORRENT.getPeers);
   assert.ok(peers?.kind === "reply" && peers.body.bytes("nodes")?.length === 208);
   assert.equal(toHex(peers.body.bytes("token")!), "3c95f065");
