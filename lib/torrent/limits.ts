@@ -86,6 +86,12 @@ export const MAX_DIAL_FAILURES = 6;
 export const MAX_PEX_PEERS = 100;
 export const MAX_PEX_PER_MINUTE = 6;
 
+/**
+ * How often a peer may say what all its pieces are (BEP 6: once, first of all; a seed that loses a piece, once more).
+ * Each time costs us a look at every piece of the torrent, and costs the peer five bytes.
+ */
+export const MAX_WHOLE_SETS = 8;
+
 /** Hash requests waiting at one peer: libtorrent's own number. */
 export const MAX_HASH_REQUESTS_SENT = 2;
 

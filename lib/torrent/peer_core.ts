@@ -26,6 +26,7 @@ import {
   KEEP_ALIVE_MS,
   MAX_PEX_PER_MINUTE,
   MAX_REQUESTS_HELD,
+  MAX_WHOLE_SETS,
   SILENCE_TIMEOUT_MS,
 } from "./limits.ts";
 import type { Introduction, PeerOwner, PeerSource } from "./peer_owner.ts";
@@ -64,6 +65,7 @@ export class PeerCore implements WireHandler {
   #saidPieces = false;
   #pexMinuteMs = 0;
   #pexCount = 0;
+  #wholeSets = 0;
 
   /** What it has; undefined when it has everything. Empty until it says. */
   pieces: PieceSet | undefined = new PieceSet(0);
@@ -449,6 +451,9 @@ export class PeerCore implements WireHandler {
   }
 
   #replacePieces(pieces: PieceSet | undefined): void {
+    if (++this.#wholeSets > MAX_WHOLE_SETS) {
+      throw new WireFault("BEP 6", "says again and again what all its pieces are");
+    }
     const before = this.pieces;
     this.pieces = pieces;
     this.#owner!.onPieces(this, { kind: "all", before });

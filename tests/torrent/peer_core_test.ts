@@ -9,6 +9,7 @@ import {
   HANDSHAKE_TIMEOUT_MS,
   KEEP_ALIVE_MS,
   MAX_PEX_PER_MINUTE,
+  MAX_WHOLE_SETS,
   SILENCE_TIMEOUT_MS,
 } from "../../lib/torrent/limits.ts";
 import { PeerCore } from "../../lib/torrent/peer_core.ts";
@@ -355,6 +356,32 @@ Deno.test("PeerCore counts pieces that come and go, a seed's too", () => {
   assert.deepEqual(owner.told.slice(1), ["all pieces", `all ${PIECES - 1}`, "dont-have 4", "have 3"]);
   say((out) => out.bare(ID.haveNone));
   assert.equal(peer.pieces?.count, 0);
+});
+
+Deno.test("PeerCore hangs up on a peer that tells of all its pieces again and again, by whichever message", () => {
+  const bits = SEED.bits;
+  const ways: ((out: WireWriter) => void)[] = [
+    (out) => out.bare(ID.haveAll),
+    (out) => out.bare(ID.haveNone),
+    (out) => out.bitfield(bits),
+    (out) => {
+      out.bare(ID.haveAll);
+      out.extended(7, Uint8Array.of(0, 0, 0, 3));
+    },
+  ];
+  for (const way of ways) {
+    const { owner, say } = greeted();
+    assert.throws(() => {
+      for (let i = 0; i <= MAX_WHOLE_SETS; i++) say(way);
+    }, WireFault);
+    assert.equal(owner.told.filter((what) => what.startsWith("all")).length, MAX_WHOLE_SETS);
+  }
+  const { say } = greeted();
+  say((out) => out.bare(ID.haveAll));
+  for (let i = 0; i < 100; i++) {
+    say((out) => out.extended(7, Uint8Array.of(0, 0, 0, 3)));
+    say((out) => out.piecewise(ID.have, 3));
+  }
 });
 
 Deno.test("PeerCore.tick() hangs up without a handshake in time, and on long silence", () => {
