@@ -40,10 +40,16 @@ const exitCode = await runCli(Deno.args, {
   clock: systemClock,
   machine: realMachine,
   signal: stopping.signal,
+  onHangup,
   runtime: `deno ${Deno.version.deno}`,
   target: Deno.build.target,
 });
 Deno.exit(exitCode);
+
+/** Windows has no such signal. */
+function onHangup(listener: () => void): void {
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", listener);
+}
 
 /** Loaded when a command needs the machine. The specifier is a literal, so that `deno compile` finds it. */
 async function realMachine(): Promise<CliMachine> {

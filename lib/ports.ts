@@ -205,12 +205,16 @@ export interface Files {
   read(path: string, maxBytes: number): Uint8Array | undefined;
   /** Temp file beside it, fsync, rename, fsync of the folder: old or new, never torn. */
   writeAtomic(path: string, bytes: Uint8Array, mode?: number): void;
+  /** The same without a flush, for what is written all the time: after a crash of the machine it may be gone. */
+  replace(path: string, bytes: Uint8Array): void;
   /** Makes a file that was not there, fsynced. @throws {PathUnusable} Also when anything has that name, a link too. */
   writeNew(path: string, bytes: Uint8Array, mode?: number): void;
   /** The path without links; undefined when nothing is there. */
   realPath(path: string): string | undefined;
   /** Renames, then fsyncs the target's folder. */
   rename(from: string, to: string): void;
+  /** Gives a file another name on the same file system. @throws {PathUnusable | OperationFailed} Also when it is taken. */
+  link(from: string, to: string): void;
   /** Removes a file; nothing there is fine. */
   remove(path: string): void;
   /** Removes a folder and all in it; nothing there is fine. */

@@ -108,6 +108,7 @@ async function helpOfGet(): Promise<string> {
     stdout: (more) => text += more,
     stderr: never,
     stderrIsTerminal: false,
+    onHangup: () => {},
     columns: () => 80,
     clock: { nowMs: never, unixMs: never, sleep: never },
     machine: never,

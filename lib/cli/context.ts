@@ -23,6 +23,8 @@ export interface CliContext {
   readonly machine: () => Promise<CliMachine>;
   /** Aborts with an `Interrupted` when the user or the system wants the run to end. */
   readonly signal: AbortSignal;
+  /** Calls this at each SIGHUP from now on; a program that never asked for it is ended by one. */
+  readonly onHangup: (listener: () => void) => void;
   /** "deno 2.9.6", and "x86_64-unknown-linux-gnu". */
   readonly runtime: string;
   readonly target: string;

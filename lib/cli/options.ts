@@ -145,7 +145,6 @@ export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): Vie
 export function readCommonSettings(inputs: Inputs): CommonSettings {
   const warnings: string[] = [];
   const port = inputs.text("--port", "PORT");
-  const maxPeers = inputs.text("--max-peers");
   const enabled = !inputs.isOff("dht");
   const bootstrap = readBootstrap(inputs);
   if (!enabled && bootstrap !== undefined) warnings.push("--dht-bootstrap has no effect with --no-dht");
@@ -166,7 +165,7 @@ export function readCommonSettings(inputs: Inputs): CommonSettings {
     peers: readPeers(inputs, warnings),
     trackers: inputs.list("--tracker").map(parseTracker),
     useTrackers: !inputs.isOff("trackers"),
-    maxPeers: maxPeers === undefined ? DEFAULT_MAX_PEERS : parseCount(maxPeers, MOST_PEERS),
+    maxPeers: readMaxPeers(inputs),
     downLimit: readLimit(inputs, "--down-limit"),
     upLimit: readLimit(inputs, "--up-limit"),
     warnings,
@@ -207,7 +206,14 @@ export function readSalt(inputs: Inputs): Uint8Array {
   return salt;
 }
 
-function readLimit(inputs: Inputs, flag: string): number | undefined {
+/** @throws {UsageError} */
+export function readMaxPeers(inputs: Inputs): number {
+  const given = inputs.text("--max-peers");
+  return given === undefined ? DEFAULT_MAX_PEERS : parseCount(given, MOST_PEERS);
+}
+
+/** Bytes per second; undefined for no limit. @throws {UsageError} */
+export function readLimit(inputs: Inputs, flag: string): number | undefined {
   const given = inputs.text(flag);
   const rate = given === undefined ? 0 : parseSize(given);
   return rate === 0 ? undefined : rate;

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { CliContext } from "./context.ts";
 import { addProduceKeygen } from "./produce_keygen.ts";
 import { addProducePublish } from "./produce_publish.ts";
+import { addProduceSeed } from "./produce_seed.ts";
 import { addProduceTorrent } from "./produce_torrent.ts";
 
 /** Adds the group and its commands to the program. */
@@ -11,5 +12,7 @@ export function addProduce(program: Command, context: CliContext): void {
   const group = program.command("produce")
     .summary("make a snapshot known: key, torrent, pointer")
     .description("What the producer of a stream does, step by step.");
-  for (const add of [addProduceKeygen, addProduceTorrent, addProducePublish]) add(group, context);
+  for (const add of [addProduceKeygen, addProduceTorrent, addProducePublish, addProduceSeed]) {
+    add(group, context);
+  }
 }

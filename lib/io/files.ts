@@ -34,6 +34,15 @@ export const systemFiles: Files = {
     });
   },
 
+  replace(path, bytes) {
+    const temporary = `${path}.tmp`;
+    attempt("write", path, () => {
+      fs.rmSync(temporary, { force: true });
+      fs.writeFileSync(temporary, bytes, { flag: "wx" });
+      fs.renameSync(temporary, path);
+    });
+  },
+
   writeNew(path, bytes, mode = 0o644) {
     attempt("create", path, () => {
       writeFresh(path, bytes, mode);
@@ -50,6 +59,10 @@ export const systemFiles: Files = {
       fs.renameSync(from, to);
       syncFolder(dirname(to));
     });
+  },
+
+  link(from, to) {
+    attempt(`link ${from} to`, to, () => fs.linkSync(from, to));
   },
 
   remove(path) {

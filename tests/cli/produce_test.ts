@@ -42,6 +42,7 @@ class Desk implements Disposable {
       stdout: (text) => heard.stdout += text,
       stderr: (text) => heard.stderr += text,
       stderrIsTerminal: false,
+      onHangup: () => {},
       columns: () => 80,
       clock: CLOCK,
       machine: () => Promise.resolve(MACHINE),

@@ -11,6 +11,7 @@ async function said(words: string, signal = new AbortController().signal) {
     stdout: (text) => heard.stdout += text,
     stderr: (text) => heard.stderr += text,
     stderrIsTerminal: false,
+    onHangup: () => {},
     columns: () => 80,
     clock: { nowMs: () => 0, unixMs: () => 0, sleep: () => Promise.resolve() },
     machine: () => Promise.reject(new PathUnusable("Cannot use this machine: it is a test")),
