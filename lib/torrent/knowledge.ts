@@ -3,6 +3,7 @@
 //
 //   metadata wanted -> `onMetadata` gives its bytes -> `learn` -> layers wanted -> `onHashes` says when they are whole
 
+import { equalBytes } from "../bytes.ts";
 import type { Download } from "./download.ts";
 import { type ExtensionHandshake, METADATA_PIECE_BYTES, type MetadataMessage } from "./extension.ts";
 import { WireFault } from "../errors.ts";
@@ -30,6 +31,7 @@ export class Knowledge {
   #hashFetch: HashFetch | undefined;
   #leafFetch: LeafFetch | undefined;
   #service: HashService | undefined;
+  #download: () => Download | undefined = () => undefined;
 
   /** @param wanted What the metadata must hash to; undefined when it comes by `learn`. */
   constructor(wanted: WantedInfo | undefined) {
@@ -53,6 +55,7 @@ export class Knowledge {
    */
   learn(info: Info, layers: PieceLayers | undefined, download: () => Download | undefined): void {
     this.#info = info;
+    this.#download = download;
     this.#metadata = undefined;
     this.#layers = layers;
     if (layers === undefined) return;
@@ -105,11 +108,27 @@ export class Knowledge {
   onHashRequest(peer: PeerCore, span: HashSpan): void {
     // An honest one has two waiting (BEP 52): no reject is owed.
     if (isFull(peer)) throw new WireFault("BEP 52", "asks for more hashes than it reads");
+    if (this.#wouldEnd(peer, span)) return;
     const hashes = this.#service?.answer(span, peer.nowMs);
     if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
-    // libtorrent up to 2.0.13 may crash on a reject of leaves; silence costs it one of two slots (BEP 52).
-    const wouldHarm = span.base === 0 && peer.client.startsWith("libtorrent/2.0.");
-    if (!wouldHarm) peer.out.hashSpan(ID.hashReject, span);
+    // libtorrent up to 2.0.13, under whatever name, may crash on a reject of leaves; silence costs it one of two slots.
+    const mayHarm = span.base === 0 && !peer.client.startsWith(OUR_NAME);
+    if (!mayHarm) peer.out.hashSpan(ID.hashReject, span);
+  }
+
+  /**
+   * Where a piece is a block, libtorrent takes the true hash of a lone last piece that it does not have yet for proof
+   * that it has it, and gives a hybrid torrent up: "v1 and v2 hashes do not describe the same data". It does without.
+   */
+  #wouldEnd(peer: PeerCore, { base, count, index, root }: HashSpan): boolean {
+    const layout = this.#download()?.layout;
+    if (this.#info?.kind !== "hybrid" || layout?.blocksPerPiece !== 1 || base !== 0 || count !== 1) {
+      return false;
+    }
+    const file = layout.files.findIndex(({ piecesRoot }) =>
+      piecesRoot !== undefined && equalBytes(piecesRoot, root)
+    );
+    return file >= 0 && !peer.has(layout.firstPieceOf(file) + index);
   }
 
   /** @throws {WireFault} When it answers a request of ours and proves nothing. */
@@ -149,6 +168,9 @@ export class Knowledge {
     peer.sendMetadata({ kind: "data", piece, totalSize: bytes.length, data });
   }
 }
+
+/** How we call ourselves: of our own kind a reject is wanted. */
+const OUR_NAME = "nano-snap";
 
 /**
  * Whether the peer must read before it is told more. One read of ours may hold thousands of its questions, each a few
