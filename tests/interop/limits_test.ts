@@ -49,7 +49,7 @@ class Scene implements AsyncDisposable {
     const dir = this.temp.join(`get${++this.#folders}`);
     const where = ["--torrent", this.torrent.torrent, "--data-dir", dir, "--bind", "127.0.0.1"];
     const dht = this.swarm.dhtPorts.length > 0 ? ["--dht-bootstrap", this.swarm.bootstrap()] : ["--no-dht"];
-    const quiet = ["--no-trackers", "--json"];
+    const quiet = ["--port", "0", "--no-trackers", "--json"];
     return nanoSnap(["get", ...where, ...dht, ...quiet, ...more], 120_000);
   }
 
