@@ -7,10 +7,10 @@ import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { Advance } from "../torrent/advance.ts";
+import type { Stranger } from "../torrent/company.ts";
 import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
-import type { PeerCore } from "../torrent/peer_core.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { Content } from "./content.ts";
@@ -155,7 +155,7 @@ class Fetch implements SwarmListener {
     this.#completed.resolve();
   }
 
-  onFault(peer: PeerCore, why: string, isBanned: boolean): void {
+  onFault(peer: Stranger, why: string, isBanned: boolean): void {
     const what = isBanned ? "Banned" : "Closed";
     this.#note("warning", `${what} ${peer.endpoint.host} (${peer.client}): it ${why}`);
   }

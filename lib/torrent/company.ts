@@ -3,16 +3,19 @@
 
 import { compareBytes, equalBytes } from "../bytes.ts";
 import type { Endpoint } from "../ports.ts";
-import { endpointKey } from "./compact.ts";
+import { endpointKey, networkOf } from "./compact.ts";
 import { PeerBook } from "./peer_book.ts";
 import type { PeerCore } from "./peer_core.ts";
+
+/** Who did something, as a log names it: a peer that is here, or was. */
+export type Stranger = Pick<PeerCore, "endpoint" | "client">;
 
 export class Company {
   readonly book = new PeerBook();
   readonly #ownId: Uint8Array;
   readonly #peers = new Map<number, PeerCore>();
-  /** The latest peers' hosts by number, those that are gone among them: bad blocks may be found out later. */
-  readonly #hosts = new Map<number, string>();
+  /** The latest of those that are gone, by number: bad blocks may be found out later. */
+  readonly #gone = new Map<number, Stranger>();
   readonly #useful = new Set<number>();
   /** Peers that are closed only to be dialed again with the v2 hash. */
   readonly #reopened = new Set<number>();
@@ -30,25 +33,27 @@ export class Company {
     return this.#peers.values();
   }
 
-  peer(number: number): PeerCore | undefined {
-    return this.#peers.get(number);
+  /** Who has that number, or had it; undefined when it is forgotten. */
+  who(number: number): Stranger | undefined {
+    return this.#peers.get(number) ?? this.#gone.get(number);
   }
 
-  /** Where that peer is, or was; undefined when it is forgotten. */
-  hostOf(number: number): string | undefined {
-    return this.#hosts.get(number);
+  /** All that are here from that host. */
+  from(host: string): PeerCore[] {
+    const network = networkOf(host);
+    return [...this.#peers.values()].filter(({ endpoint }) => networkOf(endpoint.host) === network);
   }
 
   join(peer: PeerCore): void {
     this.#peers.set(peer.number, peer);
-    this.#hosts.set(peer.number, peer.endpoint.host);
-    if (this.#hosts.size > MAX_HOSTS_REMEMBERED) this.#hosts.delete(this.#hosts.keys().next().value!);
     this.book.connected(peer.endpoint);
   }
 
   /** The connection ended. @returns false when it had ended before. */
   leave(peer: PeerCore, nowMs: number): boolean {
     if (!this.#peers.delete(peer.number)) return false;
+    this.#gone.set(peer.number, { endpoint: peer.endpoint, client: peer.client });
+    if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value!);
     const wasUseful = this.#useful.delete(peer.number);
     const isReopened = this.#reopened.delete(peer.number);
     const { dialable, peerId } = peer;
@@ -110,4 +115,4 @@ export class Company {
 }
 
 /** Far more than send blocks of one piece. */
-const MAX_HOSTS_REMEMBERED = 2000;
+const MAX_GONE = 2000;

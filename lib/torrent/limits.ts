@@ -79,6 +79,9 @@ export const MAX_HALF_OPEN = 20;
 export const MAX_CANDIDATES = 2000;
 export const MAX_PORTS_PER_HOST = 8;
 
+/** Connections from one host that may break the protocol within an hour, before it is refused for the rest of the run. */
+export const MAX_FAULTS = 3;
+
 /** Failed dials before a candidate is forgotten. */
 export const MAX_DIAL_FAILURES = 6;
 

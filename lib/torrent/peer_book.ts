@@ -6,13 +6,16 @@
 //   banned: by host, for as long as we run
 
 import { endpointKey, networkOf } from "./compact.ts";
-import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_PORTS_PER_HOST } from "./limits.ts";
+import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_FAULTS, MAX_PORTS_PER_HOST } from "./limits.ts";
 import type { PeerSource } from "./peer_owner.ts";
 import type { Endpoint } from "../ports.ts";
 
 /** Pause before a peer is dialed again: doubled with each failure in a row. */
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
+
+/** Faults are counted over this time: many may share an address in the weeks that a seed runs. */
+const FAULTS_MS = 3_600_000;
 
 export interface Candidate {
   readonly endpoint: Endpoint;
@@ -31,6 +34,8 @@ export class PeerBook {
   readonly #entries = new Map<string, Entry>();
   readonly #perHost = new Map<string, number>();
   readonly #banned = new Set<string>();
+  /** Hosts that broke the protocol lately, the latest last. */
+  readonly #faults = new Map<string, { count: number; readonly sinceMs: number }>();
 
   /** Addresses known, connected ones among them. */
   get size(): number {
@@ -151,6 +156,19 @@ export class PeerBook {
     for (const [key, entry] of this.#entries) {
       if (networkOf(entry.endpoint.host) === network) this.#forget(key, entry);
     }
+  }
+
+  /** Somebody there broke the protocol. @returns Whether that is once too often: then the host should be banned. */
+  fault(host: string, nowMs: number): boolean {
+    const network = networkOf(host);
+    const known = this.#faults.get(network);
+    const isFresh = known === undefined || nowMs - known.sinceMs > FAULTS_MS;
+    const faults = isFresh ? { count: 0, sinceMs: nowMs } : known;
+    faults.count++;
+    this.#faults.delete(network);
+    this.#faults.set(network, faults);
+    if (this.#faults.size > MAX_CANDIDATES) this.#faults.delete(this.#faults.keys().next().value!);
+    return faults.count >= MAX_FAULTS;
   }
 
   #forget(key: string, entry: Entry): void {

@@ -211,6 +211,8 @@ export class Session implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof WireFault)) throw error;
       why = error.message;
+      // Before its handshake it may be somebody who meant another torrent, or speaks in cipher first.
+      if (peer.isGreeted) link.swarm?.onBroken(peer);
     } finally {
       this.#close(link, why);
     }

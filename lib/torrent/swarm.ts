@@ -7,7 +7,7 @@
 import { isWorthAsking } from "../address.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import { Company } from "./company.ts";
+import { Company, type Stranger } from "./company.ts";
 import type { Download } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
@@ -34,8 +34,8 @@ export interface SwarmListener {
   onLayers(): void;
   onGoodPiece(piece: PieceIndex): void;
   onComplete(): void;
-  /** A peer did wrong and is closed, in words for a log. */
-  onFault(peer: PeerCore, why: string, isBanned: boolean): void;
+  /** A peer did wrong and is closed, or was found out when it had gone already; in words for a log. */
+  onFault(peer: Stranger, why: string, isBanned: boolean): void;
   onDhtNode(endpoint: Endpoint): void;
   /** The disk does not give a block that should be here: somebody's request was refused. */
   onUnreadable?(why: string): void;
@@ -129,7 +129,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       } catch (error) {
         // What it said of its pieces before we could understand it was wrong.
         if (!(error instanceof WireFault)) throw error;
-        this.#condemn(peer, error.message, false);
+        this.#condemn(peer, error.message);
         continue;
       }
       if (peer.isGreeted) this.#reopenIfUseless(peer);
@@ -173,6 +173,13 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
     this.#refillAll();
+  }
+
+  /** The peer broke the protocol: its host is banned when that happens again and again. */
+  onBroken(peer: PeerCore): void {
+    if (this.book.fault(peer.endpoint.host, peer.nowMs)) {
+      this.#ban(peer, "broke the protocol again and again");
+    }
   }
 
   /** About once a second. */
@@ -396,13 +403,20 @@ export class Swarm implements PeerOwner<PeerCore> {
     if (guilty.size === 0) this.#knowledge.wantLeaves(piece);
   }
 
-  /** By address, and also when the connection is gone already: the liar might come back. */
   #punish(guilty: ReadonlySet<number>, why: string): void {
     for (const number of guilty) {
-      const host = this.#company.hostOf(number);
-      if (host !== undefined) this.book.ban(host);
-      const peer = this.#company.peer(number);
-      if (peer !== undefined) this.#condemn(peer, why, true);
+      const who = this.#company.who(number);
+      if (who !== undefined) this.#ban(who, why);
+    }
+  }
+
+  /** By address, and also when the connection is gone already: the liar might come back, or be here twice. */
+  #ban(who: Stranger, why: string): void {
+    const { host } = who.endpoint;
+    this.book.ban(host);
+    this.#listener.onFault(who, why, true);
+    for (const peer of this.#company.from(host)) {
+      this.#condemned.push({ peer, why: peer === who ? why : "comes from where one is banned" });
     }
   }
 
@@ -410,14 +424,14 @@ export class Swarm implements PeerOwner<PeerCore> {
     try {
       return work();
     } catch (error) {
-      if (error instanceof WireFault) this.book.ban(peer.endpoint.host);
+      if (error instanceof WireFault) this.#ban(peer, `sent what is wrong: ${error.message}`);
       throw error;
     }
   }
 
-  #condemn(peer: PeerCore, why: string, isBanned: boolean): void {
+  #condemn(peer: PeerCore, why: string): void {
     this.#condemned.push({ peer, why });
-    this.#listener.onFault(peer, why, isBanned);
+    this.#listener.onFault(peer, why, false);
   }
 
   /**
@@ -440,7 +454,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#release(peer);
     this.#download?.picker.disown(peer.number);
     if (++peer.snubs > MAX_SNUBS) {
-      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`, false);
+      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
     }
     peer.snubbed = true;
     peer.restUntilMs = nowMs + SNUB_REST_MS;

@@ -2,6 +2,7 @@
 
 import type { Endpoint } from "../../lib/ports.ts";
 import { utf8 } from "../../lib/bytes.ts";
+import type { Stranger } from "../../lib/torrent/company.ts";
 import { hashesOf } from "../../lib/torrent/handshake.ts";
 import { parseInfo } from "../../lib/torrent/metainfo.ts";
 import type { PeerSource } from "../../lib/torrent/peer_owner.ts";
@@ -19,6 +20,8 @@ export class Leech implements SwarmListener, AsyncDisposable {
   readonly storage: MemoryStorage;
   /** Why connections ended, in order. */
   readonly closed: string[] = [];
+  /** Hosts that were banned, as it was told. */
+  readonly banned: string[] = [];
   /** Each piece, as often as it was told of. */
   readonly pieces: number[] = [];
   isComplete = false;
@@ -87,7 +90,9 @@ export class Leech implements SwarmListener, AsyncDisposable {
     this.isComplete = true;
   }
 
-  onFault(): void {}
+  onFault({ endpoint }: Stranger, _why: string, isBanned: boolean): void {
+    if (isBanned) this.banned.push(endpoint.host);
+  }
 
   onDhtNode(): void {}
 

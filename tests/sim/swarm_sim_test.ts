@@ -93,6 +93,14 @@ for (const torrent of [SMALL, PLAIN]) {
   });
 }
 
+Deno.test("a liar that has left before it is found out is banned all the same, and told of", async () => {
+  const liar = { ...GOOD, spoils: () => true, hangsUpAfter: 3 };
+  const { leech } = await fetchFrom([liar, { ...GOOD, bytesPerSec: 200_000 }], { torrent: SMALL });
+  assert.deepEqual(leech.banned, ["10.0.0.1"]);
+  assert.equal(leech.swarm.book.isBanned("10.0.0.1"), true);
+  assert.ok(leech.closed.some((why) => why === "10.0.0.1:6881 closed by the peer"), String(leech.closed));
+});
+
 Deno.test("a seed that falls asleep for half a minute is used again when it wakes up", async () => {
   const { tookMs } = await fetchFrom([{ ...GOOD, sleeps: [5000, 35_000] }]);
   assert.ok(tookMs < 75_000, `${tookMs} ms`);
@@ -216,8 +224,8 @@ function someone(random: () => number): Character {
 }
 
 /** Whether whoever does that may be banned for it. */
-function isBad({ spoils, hashes, metadata }: Character): boolean {
-  return spoils !== undefined || hashes === "lie" || metadata !== undefined;
+function isBad({ spoils, hashes, metadata, bitfield }: Character): boolean {
+  return spoils !== undefined || bitfield !== undefined || hashes === "lie" || metadata !== undefined;
 }
 
 Deno.test("any crowd with one honest seed in it gets everything through, and bans no honest peer", async () => {

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { MAX_CANDIDATES, MAX_DIAL_FAILURES, MAX_PORTS_PER_HOST } from "../../lib/torrent/limits.ts";
+import {
+  MAX_CANDIDATES,
+  MAX_DIAL_FAILURES,
+  MAX_FAULTS,
+  MAX_PORTS_PER_HOST,
+} from "../../lib/torrent/limits.ts";
 import { PeerBook } from "../../lib/torrent/peer_book.ts";
 
 function at(host: string, port = 6881) {
@@ -153,4 +158,14 @@ Deno.test("PeerBook names no seed to a seed, and never ourselves", () => {
   assert.equal(book.next(1e9, { isSeeding: true })?.endpoint.host, nth(3).host);
   assert.equal(book.next(1e9, { isSeeding: true }), undefined);
   assert.equal(book.next(1e9)?.endpoint.host, nth(2).host);
+});
+
+Deno.test("PeerBook.fault() says when a host has broken the protocol too often within an hour, by whatever port", () => {
+  const book = new PeerBook();
+  const hour = 3_600_000;
+  for (let n = 1; n < MAX_FAULTS; n++) assert.equal(book.fault("10.0.0.1", n), false);
+  assert.equal(book.fault("10.0.0.2", 5), false);
+  assert.equal(book.fault("10.0.0.1", 2 * hour), false, "the old ones are forgotten");
+  for (let n = 2; n < MAX_FAULTS; n++) assert.equal(book.fault("10.0.0.1", 2 * hour + n), false);
+  assert.equal(book.fault("10.0.0.1", 3 * hour), true);
 });

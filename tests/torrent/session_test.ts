@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
 import type { Endpoint, Net, TcpConn } from "../../lib/ports.ts";
-import { hashesOf } from "../../lib/torrent/handshake.ts";
-import { MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
+import { encodeHandshake, hashesOf } from "../../lib/torrent/handshake.ts";
+import { MAX_FAULTS, MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
 import { Session } from "../../lib/torrent/session.ts";
 import { Swarm } from "../../lib/torrent/swarm.ts";
+import { ID, WireWriter } from "../../lib/torrent/wire.ts";
 import { VirtualClock } from "../sim/virtual_clock.ts";
 import { FixtureTorrent } from "./fixture_torrent.ts";
 
@@ -37,6 +38,34 @@ class SilentConn implements TcpConn {
   }
 }
 
+/** Says these bytes, then nothing. */
+class SayingConn extends SilentConn {
+  #bytes: Uint8Array | undefined;
+
+  constructor(remote: Endpoint, bytes: Uint8Array) {
+    super(remote);
+    this.#bytes = bytes;
+  }
+
+  override read(into?: Uint8Array): Promise<number | null> {
+    const bytes = this.#bytes;
+    this.#bytes = undefined;
+    if (bytes === undefined) return super.read();
+    into!.set(bytes);
+    return Promise.resolve(bytes.length);
+  }
+}
+
+/** A handshake for that torrent, and what comes behind it. */
+function hello(torrent: FixtureTorrent, write: (out: WireWriter) => void = () => {}): Uint8Array {
+  const out = new WireWriter();
+  const infoHash = torrent.info.infoHashV2!.subarray(0, 20);
+  const peerId = utf8("-XX0000-stranger....");
+  out.raw(encodeHandshake({ extended: true, fast: true, dht: false, upgrade: false, infoHash, peerId }));
+  write(out);
+  return out.take()!;
+}
+
 function world(options: { maxPeers?: number } = {}) {
   const torrent = new FixtureTorrent("v2", 32_768, [100_000]);
   const clock = new VirtualClock();
@@ -45,6 +74,7 @@ function world(options: { maxPeers?: number } = {}) {
     dialTcp: (to: Endpoint) => new Promise<TcpConn>((answer, fail) => dials.push({ to, answer, fail })),
   } as Partial<Net> as Net;
   const closed: string[] = [];
+  const faults: string[] = [];
   const session = new Session({
     net,
     clock,
@@ -69,7 +99,7 @@ function world(options: { maxPeers?: number } = {}) {
       onLayers: nothing,
       onGoodPiece: nothing,
       onComplete: nothing,
-      onFault: nothing,
+      onFault: ({ endpoint }, why, isBanned) => faults.push(`${endpoint.host} ${why}${isBanned ? "!" : ""}`),
       onDhtNode: nothing,
     },
   });
@@ -79,7 +109,7 @@ function world(options: { maxPeers?: number } = {}) {
     const endMs = clock.nowMs() + ms;
     return clock.run(() => clock.nowMs() >= endMs, endMs + 1000);
   };
-  return { session, swarm, dials, closed, pass, failure: () => failure };
+  return { torrent, session, swarm, dials, closed, faults, pass, failure: () => failure };
 }
 
 function nth(n: number): Endpoint {
@@ -148,6 +178,49 @@ Deno.test("Session closes who does not greet in time, and dials it again later",
   await pass(10_000);
   assert.equal(dials.length, 2);
   dials[1]!.fail(new Error("nobody there"));
+});
+
+Deno.test("Session bans a host that breaks the protocol again and again, and closes what else is open to it", async () => {
+  const { torrent, session, swarm, dials, faults, pass } = world();
+  await using _ = session;
+  const other = { host: nth(1).host, port: 7000 };
+  session.learn(swarm, other, "dht-v2");
+  const quiet = new SayingConn(other, hello(torrent, (out) => out.bare(ID.haveNone)));
+  dials[0]!.answer(quiet);
+  await pass(100);
+  session.learn(swarm, nth(1), "dht-v2");
+  for (let n = 1; n <= MAX_FAULTS; n++) {
+    assert.deepEqual(faults, []);
+    const conn = new SayingConn(nth(1), hello(torrent, (out) => out.bare(99)));
+    dials[n]!.answer(conn);
+    await pass(1000);
+    assert.equal(conn.isClosed, true);
+    assert.equal(quiet.isClosed, n === MAX_FAULTS);
+    conn.endRead();
+    await pass(20_000);
+  }
+  assert.deepEqual(faults, ["10.0.0.1 broke the protocol again and again!"]);
+  assert.equal(swarm.book.isBanned("10.0.0.1"), true);
+  await pass(400_000);
+  assert.equal(dials.length, 1 + MAX_FAULTS);
+  quiet.endRead();
+});
+
+Deno.test("Session does not ban who speaks another protocol, or of another torrent", async () => {
+  const { session, swarm, dials, pass } = world();
+  await using _ = session;
+  const stranger = new FixtureTorrent("v2", 32_768, [50_000]);
+  session.learn(swarm, nth(1), "user");
+  for (let n = 0; n < 2 * MAX_FAULTS; n++) {
+    const conn = new SayingConn(nth(1), n % 2 === 0 ? utf8("GET / HTTP/1.1") : hello(stranger));
+    dials[n]!.answer(conn);
+    await pass(1000);
+    assert.equal(conn.isClosed, true);
+    conn.endRead();
+    await pass(400_000);
+  }
+  assert.equal(swarm.book.isBanned("10.0.0.1"), false);
+  dials.at(-1)!.fail(new Error("nobody there"));
 });
 
 Deno.test("Session.remove() and disposing close the connections, and a late dial's too", async () => {
