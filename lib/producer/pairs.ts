@@ -44,9 +44,13 @@ export class OutputPaths {
     this.dht = join(this.own, "dht.json");
   }
 
+  get checkedFolder(): string {
+    return join(this.own, "checked");
+  }
+
   /** Which file was found to be that torrent's content. */
   checked(v2: string): string {
-    return join(this.own, "checked", `${v2}.json`);
+    return join(this.checkedFolder, `${v2}.json`);
   }
 
   retainedPair(v2: string): string {

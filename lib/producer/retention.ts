@@ -33,7 +33,7 @@ export function retain(files: Files, paths: OutputPaths, { archivePath, torrentP
 }
 
 /**
- * Removes retained pairs that are too many.
+ * Removes retained pairs that are too many, and notes about archives that are gone.
  *
  * @param options.keep How many earlier ones stay, besides the current one's, which stays when any do.
  * @returns The hashes of those that stay, the one that was retained last first, the current one left out.
@@ -47,7 +47,12 @@ export function prune(
   const gone = earlier.slice(options.keep);
   if (options.keep === 0) gone.push(options.current);
   for (const v2 of gone) files.removeAll(paths.retainedPair(v2));
-  return earlier.slice(0, options.keep);
+  const kept = earlier.slice(0, options.keep);
+  for (const name of files.list(paths.checkedFolder)) {
+    const v2 = basename(name, ".json");
+    if (v2 !== options.current && !kept.includes(v2)) files.remove(join(paths.checkedFolder, name));
+  }
+  return kept;
 }
 
 /** Whether a failure means only that this pair cannot be retained. */

@@ -192,10 +192,15 @@ async function check(
   }
   const layers = new PieceLayers(layout, pieceLayers);
   if (!layers.isComplete) throw cannot("its torrent has no piece layers");
-  const facts = files.stat(archivePath);
-  if (facts !== undefined && isSame(markOf(facts), mark) && isVouched(facts)) return;
   const { value: record } = readJsonFile<JsonObject>(files, recordPath, (json) => json, {});
   if (isSame(record as unknown as FileMark, mark)) return;
+  const keep = () => {
+    files.makeDir(dirname(recordPath));
+    writeJsonFile(files, recordPath, { ...mark });
+  };
+  const facts = files.stat(archivePath);
+  // Kept as well: who vouches for it now will speak of its successor later.
+  if (facts !== undefined && isSame(markOf(facts), mark) && isVouched(facts)) return keep();
   const note = (text: string) => report({ kind: "note", level: "info", logger: LOGGER, text });
   note(`Checking ${archivePath}: ${formatBytes(mark.size)} that no record vouches for`);
   const pieces = [...layout.pieces()];
@@ -216,8 +221,7 @@ async function check(
   if (after === undefined || !isSame(markOf(after), mark)) {
     throw new OperationFailed(`Cannot seed ${archivePath}: it changed while it was checked`);
   }
-  files.makeDir(dirname(recordPath));
-  writeJsonFile(files, recordPath, { ...mark });
+  keep();
 }
 
 const LOGGER = "producer.seeder";
