@@ -56,7 +56,8 @@ export const MAX_FRAME_BYTES: ReadonlyMap<number, number> = new Map([
   [23, 49], // hash reject
 ]);
 
-/** First size of a connection's receive buffer: many blocks per read. The system commits only what is touched. */
+/** A connection's receive buffer: for one that says little, and for one that fills it: many blocks per read. */
+export const IDLE_BUFFER_BYTES = 8 << 10;
 export const RECEIVE_BUFFER_BYTES = 256 << 10;
 
 /** A peer that does not read is not read from either once this much waits for it. */
@@ -112,6 +113,11 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const DIAL_TIMEOUT_MS = 10_000;
 export const SILENCE_TIMEOUT_MS = 120_000;
 export const KEEP_ALIVE_MS = 60_000;
+/**
+ * Who neither sent nor got a block for this long gives its place up when all are taken. A seed gives each of a hundred
+ * a turn within a minute.
+ */
+export const IDLE_MS = 120_000;
 /** A peer that owes blocks and sends none for this long is snubbed: what it owes is asked of others. */
 export const SNUB_MS = 20_000;
 /** It may try again after this long; after so many times in a row it is closed. */

@@ -28,6 +28,7 @@ interface Entry extends Candidate {
   notBeforeMs: number;
   /** It has everything: of no use to a seed. */
   isSeed: boolean;
+  wasDialed: boolean;
 }
 
 export class PeerBook {
@@ -70,6 +71,7 @@ export class PeerBook {
       failures: 0,
       notBeforeMs: nowMs,
       isSeed: false,
+      wasDialed: false,
     });
     this.#perHost.set(network, ports + 1);
     return true;
@@ -79,18 +81,22 @@ export class PeerBook {
    * The next address to dial, marked as being dialed; undefined when none is due.
    *
    * @param options.isSeeding We have everything: those that have it too are left out.
+   * @param options.isNew Only those that were never dialed.
    */
   next(
     nowMs: number,
-    options: { readonly isSeeding: boolean } = { isSeeding: false },
+    options: { readonly isSeeding: boolean; readonly isNew?: boolean } = { isSeeding: false },
   ): Candidate | undefined {
     let best: Entry | undefined;
     for (const entry of this.#entries.values()) {
       if (entry.state !== "known" || entry.notBeforeMs > nowMs) continue;
       if (options.isSeeding && entry.isSeed) continue;
+      if (options.isNew === true && entry.wasDialed) continue;
       if (best === undefined || entry.failures < best.failures) best = entry;
     }
-    if (best !== undefined) best.state = "dialing";
+    if (best === undefined) return undefined;
+    best.state = "dialing";
+    best.wasDialed = true;
     return best;
   }
 

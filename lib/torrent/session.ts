@@ -8,7 +8,14 @@ import { WireFault } from "../errors.ts";
 import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
 import { equalBytes } from "../bytes.ts";
 import { endpointKey, networkOf } from "./compact.ts";
-import { DIAL_TIMEOUT_MS, MAX_HALF_OPEN, MAX_PORTS_PER_HOST, SEND_HIGH_WATER_BYTES } from "./limits.ts";
+import { BLOCK_BYTES } from "./layout.ts";
+import {
+  DIAL_TIMEOUT_MS,
+  IDLE_MS,
+  MAX_HALF_OPEN,
+  MAX_PORTS_PER_HOST,
+  SEND_HIGH_WATER_BYTES,
+} from "./limits.ts";
 import { PeerCore } from "./peer_core.ts";
 import type { Candidate } from "./peer_book.ts";
 import type { PeerSource } from "./peer_owner.ts";
@@ -28,6 +35,11 @@ interface Link {
   /** The write under way; undefined when nothing is. */
   writing: Promise<void> | undefined;
   isClosed: boolean;
+  /** All bytes written to it. */
+  sentBytes: number;
+  /** When a block or more had last passed between us, and how much had passed until then. */
+  activeMs: number;
+  activeBytes: number;
 }
 
 export interface SessionOptions {
@@ -137,17 +149,37 @@ export class Session implements AsyncDisposable {
           return undefined;
         },
       });
-      this.#spawn(this.#serve({ conn, peer, swarm: undefined, writing: undefined, isClosed: false }));
+      this.#spawn(this.#serve(conn, peer, undefined));
     }
   }
 
   #isUnwelcome(host: string): boolean {
-    if (this.#links.size >= this.#options.maxPeers) return true;
     const network = networkOf(host);
     let fromHost = 0;
     for (const { conn } of this.#links.values()) if (networkOf(conn.remote.host) === network) fromHost++;
     if (fromHost >= MAX_PORTS_PER_HOST * this.#swarms.size) return true;
-    return [...this.#swarms].some((swarm) => swarm.book.isBanned(host));
+    if ([...this.#swarms].some((swarm) => swarm.book.isBanned(host))) return true;
+    return !this.#makeRoom();
+  }
+
+  /** Whether there is a place: when all are taken, whoever has been idle the longest gives its own to a new one. */
+  #makeRoom(): boolean {
+    if (this.#links.size < this.#options.maxPeers) return true;
+    let longest: Link | undefined;
+    for (const link of this.#idle()) {
+      if (longest === undefined || link.activeMs < longest.activeMs) longest = link;
+    }
+    if (longest === undefined) return false;
+    this.#close(longest, "was idle, and another wants its place");
+    return this.#links.size < this.#options.maxPeers;
+  }
+
+  /** Those with whom nothing was shared for long, though something could be: they may only be here to be here. */
+  *#idle(): Generator<Link> {
+    const nowMs = this.#options.clock.nowMs();
+    for (const link of this.#links.values()) {
+      if (link.peer.source !== "user" && nowMs - link.activeMs > IDLE_MS) yield link;
+    }
   }
 
   #dialMore(): void {
@@ -156,8 +188,12 @@ export class Session implements AsyncDisposable {
       // Those who want something of a seed come by themselves, unless only we can reach them.
       const isSeeding = swarm.download?.isComplete === true;
       const most = isSeeding ? this.#options.maxPeers / 2 : this.#options.maxPeers;
-      while (this.#halfOpen < MAX_HALF_OPEN && this.#links.size + this.#halfOpen < most) {
-        const candidate = swarm.book.next(this.#options.clock.nowMs(), { isSeeding });
+      while (this.#halfOpen < MAX_HALF_OPEN) {
+        const free = most - this.#links.size - this.#halfOpen;
+        // An idle one's place is for somebody new, not for who has lost it just now.
+        const isNew = free <= 0;
+        if (isNew && (isSeeding || free + [...this.#idle()].length <= 0)) break;
+        const candidate = swarm.book.next(this.#options.clock.nowMs(), { isSeeding, isNew });
         if (candidate === undefined) break;
         this.#halfOpen++;
         this.#spawn(this.#dial(swarm, candidate));
@@ -181,19 +217,29 @@ export class Session implements AsyncDisposable {
       return conn.close();
     }
     const nowMs = clock.nowMs();
-    if (this.#links.size >= this.#options.maxPeers) {
+    if (!this.#makeRoom()) {
       // Others came in meanwhile.
       swarm.book.ended(endpoint, { wasUseful: false, nowMs });
       return conn.close();
     }
     const peer = new PeerCore({ number: this.#nextNumber++, endpoint, source, nowMs, owner: swarm });
     swarm.join(peer);
-    await this.#serve({ conn, peer, swarm, writing: undefined, isClosed: false });
+    await this.#serve(conn, peer, swarm);
   }
 
   /** One connection, from the first byte to the last. */
-  async #serve(link: Link): Promise<void> {
-    const { conn, peer } = link;
+  async #serve(conn: TcpConn, peer: PeerCore, swarm: Swarm | undefined): Promise<void> {
+    const activeMs = this.#options.clock.nowMs();
+    const link: Link = {
+      conn,
+      peer,
+      swarm,
+      writing: undefined,
+      isClosed: false,
+      sentBytes: 0,
+      activeMs,
+      activeBytes: 0,
+    };
     this.#links.set(peer.number, link);
     peer.out.onWaiting = () => this.#waiting.add(link);
     let why = "closed by the peer";
@@ -268,6 +314,7 @@ export class Session implements AsyncDisposable {
         return this.#close(link, "cannot be written to");
       }
       peer.out.sent();
+      link.sentBytes += bytes.length;
       link.swarm?.onSent(peer, this.#options.clock.nowMs());
     }
   }
@@ -305,6 +352,12 @@ export class Session implements AsyncDisposable {
           if (!(error instanceof WireFault)) throw error;
           this.#close(link, error.message);
         }
+        const bytes = link.peer.requests.rate.total + link.sentBytes;
+        // Until we know what is here, nothing can be shared.
+        const isStarted = link.swarm?.download !== undefined;
+        if (isStarted && bytes - link.activeBytes < BLOCK_BYTES) continue;
+        link.activeBytes = bytes;
+        link.activeMs = nowMs;
       }
       for (const swarm of this.#swarms) swarm.tick(nowMs);
       this.#settle();

@@ -169,3 +169,14 @@ Deno.test("PeerBook.fault() says when a host has broken the protocol too often w
   for (let n = 2; n < MAX_FAULTS; n++) assert.equal(book.fault("10.0.0.1", 2 * hour + n), false);
   assert.equal(book.fault("10.0.0.1", 3 * hour), true);
 });
+
+Deno.test("PeerBook.next() leaves out who was dialed before when only somebody new is wanted", () => {
+  const book = new PeerBook();
+  book.add(nth(1), "dht-v2", 0);
+  assert.equal(book.next(0, { isSeeding: false, isNew: true })?.endpoint.host, nth(1).host);
+  book.ended(nth(1), { wasUseful: true, nowMs: 0 });
+  assert.equal(book.next(1e9, { isSeeding: false, isNew: true }), undefined);
+  book.add(nth(2), "dht-v2", 0);
+  assert.equal(book.next(1e9, { isSeeding: false, isNew: true })?.endpoint.host, nth(2).host);
+  assert.equal(book.next(1e9)?.endpoint.host, nth(1).host);
+});

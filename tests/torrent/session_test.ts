@@ -54,6 +54,11 @@ class SayingConn extends SilentConn {
     into!.set(bytes);
     return Promise.resolve(bytes.length);
   }
+
+  override close(): void {
+    super.close();
+    this.endRead();
+  }
 }
 
 /** A handshake for that torrent, and what comes behind it. */
@@ -196,14 +201,42 @@ Deno.test("Session bans a host that breaks the protocol again and again, and clo
     await pass(1000);
     assert.equal(conn.isClosed, true);
     assert.equal(quiet.isClosed, n === MAX_FAULTS);
-    conn.endRead();
     await pass(20_000);
   }
   assert.deepEqual(faults, ["10.0.0.1 broke the protocol again and again!"]);
   assert.equal(swarm.book.isBanned("10.0.0.1"), true);
   await pass(400_000);
   assert.equal(dials.length, 1 + MAX_FAULTS);
-  quiet.endRead();
+});
+
+Deno.test("Session that is full gives an idle peer's place to a new one, and never that of one the user named", async () => {
+  const { torrent, session, swarm, dials, closed, pass } = world({ maxPeers: 2 });
+  await using _ = session;
+  const download = torrent.download({ seed: 1 });
+  swarm.learnInfo(torrent.info, torrent.layout, download.layers);
+  swarm.start(download);
+  const conns: SayingConn[] = [];
+  const answer = async () => {
+    const { to, answer } = dials[conns.length]!;
+    // It says that it has everything and lets us wait; each word of it is heard, and none is worth a place.
+    conns.push(new SayingConn(to, hello(torrent, (out) => out.bare(ID.haveAll))));
+    answer(conns.at(-1)!);
+    await pass(60_000);
+  };
+  session.learn(swarm, nth(1), "user");
+  session.learn(swarm, nth(2), "dht-v2");
+  await answer();
+  await answer();
+  session.learn(swarm, nth(3), "dht-v2");
+  assert.equal(dials.length, 2, "nobody has been idle for long");
+  for (const peer of swarm.peers) peer.received(0, 130_000);
+  await pass(65_000);
+  assert.equal(dials.length, 3);
+  assert.deepEqual(conns.map(({ isClosed }) => isClosed), [false, false], "not before the new one is there");
+  await answer();
+  assert.deepEqual(conns.map(({ isClosed }) => isClosed), [false, true, false]);
+  assert.ok(closed.includes("10.0.0.2:6881 was idle, and another wants its place"), String(closed));
+  assert.equal(dials.length, 3, "who lost its place does not take another's");
 });
 
 Deno.test("Session does not ban who speaks another protocol, or of another torrent", async () => {
@@ -216,7 +249,6 @@ Deno.test("Session does not ban who speaks another protocol, or of another torre
     dials[n]!.answer(conn);
     await pass(1000);
     assert.equal(conn.isClosed, true);
-    conn.endRead();
     await pass(400_000);
   }
   assert.equal(swarm.book.isBanned("10.0.0.1"), false);
