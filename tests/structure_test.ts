@@ -31,7 +31,7 @@ const PURE_NODE = ["node:buffer", "node:crypto", "node:events", "node:path", "no
 const PACKAGE_HOMES: Record<string, readonly string[]> = {
   "bittorrent-dht": ["dht"],
   "@noble/ed25519": ["dht"],
-  "7z-wasm": ["extract", "io"],
+  "7z-wasm": ["extract", "producer"],
   "modern-tar": ["extract"],
   "commander": ["cli"],
   "cli-progress": ["cli", "status"],

@@ -2,11 +2,13 @@
 // real one; a test makes its own and reads what was written.
 
 import type { Machine } from "../mirror/machine.ts";
-import type { ProducerMachine } from "../producer/machine.ts";
+import type { RunMachine } from "../producer/run.ts";
 import type { Clock } from "../ports.ts";
 
 /** What any command may need of the machine. */
-export interface CliMachine extends Machine, ProducerMachine {}
+export interface CliMachine extends Machine, RunMachine {
+  readonly http: RunMachine["http"];
+}
 
 export interface CliContext {
   /** The environment's variables. */

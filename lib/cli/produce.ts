@@ -2,8 +2,10 @@
 
 import type { Command } from "commander";
 import type { CliContext } from "./context.ts";
+import { addProduceFixture } from "./produce_fixture.ts";
 import { addProduceKeygen } from "./produce_keygen.ts";
 import { addProducePublish } from "./produce_publish.ts";
+import { addProduceRun } from "./produce_run.ts";
 import { addProduceSeed } from "./produce_seed.ts";
 import { addProduceTorrent } from "./produce_torrent.ts";
 
@@ -12,7 +14,13 @@ export function addProduce(program: Command, context: CliContext): void {
   const group = program.command("produce")
     .summary("make a snapshot known: key, torrent, pointer")
     .description("What the producer of a stream does, step by step.");
-  for (const add of [addProduceKeygen, addProduceTorrent, addProducePublish, addProduceSeed]) {
-    add(group, context);
-  }
+  const commands = [
+    addProduceKeygen,
+    addProduceTorrent,
+    addProducePublish,
+    addProduceSeed,
+    addProduceRun,
+    addProduceFixture,
+  ];
+  for (const add of commands) add(group, context);
 }

@@ -1,7 +1,7 @@
 // The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the
 // shapes of lib/mirror/machine.ts's Machine and lib/producer/machine.ts's without knowing them.
 
-import type { Clock, Files, HttpClient, Net, Random } from "../ports.ts";
+import type { Clock, Files, HttpClient, HttpStreams, Net, Programs, Random } from "../ports.ts";
 import { WorkerChecker } from "./check_client.ts";
 import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
@@ -9,6 +9,8 @@ import { systemFiles } from "./files.ts";
 import { WorkerHasher } from "./hash_client.ts";
 import { systemHttp } from "./http.ts";
 import { systemNet } from "./net.ts";
+import { WorkerPacker } from "./pack_client.ts";
+import { systemPrograms } from "./programs.ts";
 import { systemRandom } from "./random.ts";
 
 /** This computer: its clock, files, sockets, chance and cores. It opens nothing until it is used. */
@@ -17,10 +19,13 @@ export class SystemMachine {
   readonly random: Random = systemRandom;
   readonly files: Files = systemFiles;
   readonly net: Net = systemNet;
-  readonly http: HttpClient = systemHttp;
+  readonly http: HttpClient & HttpStreams = systemHttp;
+  readonly programs: Programs = systemPrograms;
   readonly extractor: WorkerExtractor = new WorkerExtractor();
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
+  readonly packer: WorkerPacker = new WorkerPacker();
+  readonly cores: number = navigator.hardwareConcurrency;
   readonly pid: number = Deno.pid;
   readonly client: string;
 

@@ -55,12 +55,13 @@ export function findLedger(files: Files, given: string): string {
  * Gets hold of a ledger.
  *
  * @param options.folder Where a copy may be made, as `data.ldb`. `needsCopy`: also of a ledger that nobody has open.
+ *   `alsoNeeded`: bytes that will be needed beside a copy.
  * @throws {NodeRunning} When a process has it open and mdb_copy is not here. @throws {VerificationFailed} When it is no
  *   ledger. @throws {NotEnoughSpace} @throws {OperationFailed} @throws The signal's reason.
  */
 export async function takeLedger(
   path: string,
-  options: { readonly folder: string; readonly needsCopy: boolean },
+  options: { readonly folder: string; readonly needsCopy: boolean; readonly alsoNeeded: number },
   machine: CopyMachine,
   report: Report,
   signal: AbortSignal,
@@ -80,7 +81,7 @@ export async function takeLedger(
   const copy = join(options.folder, LEDGER_NAME);
   files.makeDir(options.folder);
   files.remove(copy);
-  refuseForSpace(files, options.folder, files.stat(path)?.size ?? 0, `copy ${path}`);
+  refuseForSpace(files, options.folder, (files.stat(path)?.size ?? 0) + options.alsoNeeded, `copy ${path}`);
   try {
     if (byLmdb === undefined) await copyFree(path, copy, machine, report, signal);
     else await copyByLmdb(byLmdb, path, copy, machine, report, signal);

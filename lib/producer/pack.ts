@@ -23,6 +23,8 @@ export interface PackJob {
   /** Where the archive goes; an earlier one there is replaced. */
   readonly into: string;
   readonly format: "7z" | "tar.zst";
+  /** Called when the archive is whole and not in its place yet; what it throws keeps it from there. */
+  readonly check?: () => void;
 }
 
 /** How a ledger will be packed, and a guess of what it takes. */
@@ -89,6 +91,7 @@ export async function packLedger(
     await (plan.program === undefined
       ? machine.packer.pack(request)
       : packWith(plan.program, job.ledger, partial, machine, size, tell, signal));
+    job.check?.();
     files.rename(partial, job.into);
   } catch (error) {
     files.remove(partial);
