@@ -5,7 +5,7 @@
 
 import { WireFault } from "../errors.ts";
 import { type Handshake, HANDSHAKE_BYTES, parseHandshake, PROTOCOL_NAME } from "./handshake.ts";
-import { MAX_FRAME_BYTES, RECEIVE_BUFFER_BYTES } from "./limits.ts";
+import { IDLE_BUFFER_BYTES, MAX_FRAME_BYTES, RECEIVE_BUFFER_BYTES } from "./limits.ts";
 import { type HashSpan, ID } from "./wire.ts";
 
 /** Who is told what came. Every array is a view that is overwritten after the call. */
@@ -40,12 +40,16 @@ export class WireReader {
   #end = 0;
   #greeted = false;
   readonly #handler: WireHandler;
-  readonly #firstBytes: number;
+  readonly #mostBytes: number;
+  /** What the buffer has when nothing longer is waited for: more for whoever fills it. */
+  #usualBytes: number;
 
+  /** @param bufferBytes As large as it grows for many small messages at once; one that is longer gets what it needs. */
   constructor(handler: WireHandler, bufferBytes: number = RECEIVE_BUFFER_BYTES) {
     this.#handler = handler;
-    this.#firstBytes = Math.max(bufferBytes, HANDSHAKE_BYTES);
-    this.#bytes = new Uint8Array(this.#firstBytes);
+    this.#mostBytes = Math.max(bufferBytes, HANDSHAKE_BYTES);
+    this.#usualBytes = Math.min(IDLE_BUFFER_BYTES, this.#mostBytes);
+    this.#bytes = new Uint8Array(this.#usualBytes);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -61,6 +65,9 @@ export class WireReader {
    */
   advance(count: number): void {
     this.#end += count;
+    if (this.#end === this.#bytes.length) {
+      this.#usualBytes = Math.min(BUFFER_GROWTH * this.#usualBytes, this.#mostBytes);
+    }
     if (!this.#greeted && !this.#greet()) return;
     let needed = 0;
     for (;;) {
@@ -186,9 +193,9 @@ export class WireReader {
     const left = this.#end - this.#start;
     if (left === 0) {
       this.#start = this.#end = 0;
-      if (this.#bytes.length > this.#firstBytes) this.#resize(this.#firstBytes);
-    } else if (needed > this.#bytes.length) {
-      this.#resize(needed);
+      if (this.#bytes.length !== this.#usualBytes) this.#resize(this.#usualBytes);
+    } else if (Math.max(needed, this.#usualBytes) > this.#bytes.length) {
+      this.#resize(Math.max(needed, this.#usualBytes));
     } else if (this.#bytes.length - this.#end < this.#bytes.length / 2) {
       this.#bytes.copyWithin(0, this.#start, this.#end);
       this.#start = 0;
@@ -205,6 +212,8 @@ export class WireReader {
     this.#view = new DataView(resized.buffer);
   }
 }
+
+const BUFFER_GROWTH = 4;
 
 function tooShort(id: number): WireFault {
   return new WireFault("BEP 3", `message id ${id} is too short`);

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concatBytes } from "../../lib/bytes.ts";
 import { WireFault } from "../../lib/errors.ts";
-import { MAX_FRAME_BYTES, MAX_PIECES, RECEIVE_BUFFER_BYTES } from "../../lib/torrent/limits.ts";
+import {
+  IDLE_BUFFER_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_PIECES,
+  RECEIVE_BUFFER_BYTES,
+} from "../../lib/torrent/limits.ts";
 import { type HashSpan, ID, WireWriter } from "../../lib/torrent/wire.ts";
 import { WireReader } from "../../lib/torrent/wire_reader.ts";
 import { fixtureBytes } from "./fixtures.ts";
@@ -151,7 +156,7 @@ Deno.test("WireReader refuses a bitfield of 1 MiB at its fifth byte, and takes t
   const other = new WireReader(recorder);
   feed(other, concatBytes(HELLO_BYTES, frame(1 + bits.length, ID.bitfield), bits), () => 10_000);
   assert.deepEqual(recorder.said[1], ["bitfield", bits]);
-  assert.equal(other.space.buffer.byteLength, RECEIVE_BUFFER_BYTES, "the room is given back");
+  assert.ok(other.space.buffer.byteLength <= RECEIVE_BUFFER_BYTES, "the room is given back");
 });
 
 Deno.test("WireReader takes the longest frames of every id", () => {
@@ -223,10 +228,21 @@ Deno.test("WireReader keeps one buffer for any number of blocks, cut anywhere", 
   const recorder = new Recorder();
   const reader = new WireReader(recorder);
   feed(reader, HELLO_BYTES, () => 68);
+  // Whoever fills its buffer soon has a large one.
+  feed(reader, bytes, () => Infinity);
   const { buffer } = reader.space;
+  assert.equal(buffer.byteLength, RECEIVE_BUFFER_BYTES);
   for (let round = 0; round < 4; round++) {
     feed(reader, bytes, (at) => 1 + (at * 7919) % 60_000);
     assert.equal(reader.space.buffer, buffer);
   }
-  assert.equal(recorder.said.length, 201);
+  assert.equal(recorder.said.length, 251);
+});
+
+Deno.test("WireReader keeps a small buffer for a peer that says little at a time", () => {
+  const reader = greeted();
+  const out = new WireWriter();
+  for (let i = 0; i < 10_000; i++) out.blockwise(ID.request, i, 0, 16_384);
+  feed(reader, out.take()!, () => 1448);
+  assert.equal(reader.space.buffer.byteLength, IDLE_BUFFER_BYTES);
 });
