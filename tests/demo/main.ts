@@ -31,7 +31,6 @@ try {
 
 async function demo(): Promise<void> {
   const [published, fetched] = [join(folder, "producer"), join(folder, "node")];
-  Deno.mkdirSync(published);
   const bootstrap = await step("DHT", async () => {
     const endpoints = await openDht();
     return { result: endpoints, said: `${DHT_NODES} nodes on 127.0.0.1` };
@@ -42,19 +41,18 @@ async function demo(): Promise<void> {
     const { public_key: key } = await answer(["produce", "keygen", "--out", keyFile]);
     return { result: String(key), said: `the authority is ${key}` };
   });
-  const snapshot = join(published, "data.ldb");
-  Deno.copyFileSync(LEDGER, snapshot);
-  const infoHash = await step("publish", async () => {
+  const infoHash = await step("produce", async () => {
+    const source = ["--ledger", LEDGER, "--format", "tar.zst", "--output-dir", published];
     const made = await answer([
       "produce",
-      "publish",
-      snapshot,
+      "run",
+      ...source,
       "--no-trackers",
       "--key-file",
       keyFile,
       ...network,
     ]);
-    return { result: made["info_hash"], said: `torrent made, signed and stored as seq ${made["seq"]}` };
+    return { result: made["info_hash"], said: `packed, signed and stored as seq ${made["seq"]}` };
   });
   await step("seed", async () => {
     const args = ["--output-dir", published, "--key-file", keyFile, "--no-trackers", "--port", "0"];

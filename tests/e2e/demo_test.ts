@@ -12,6 +12,6 @@ Deno.test("the demo publishes, finds, fetches and verifies a ledger on this mach
   const text = new TextDecoder();
   assert.equal(code, 0, text.decode(stderr));
   const steps = text.decode(stdout).trim().split("\n").map((line) => line.split(" ")[0]);
-  assert.deepEqual(steps, ["DHT", "keygen", "publish", "seed", "get", "verify", "done"]);
+  assert.deepEqual(steps, ["DHT", "keygen", "produce", "seed", "get", "verify", "done"]);
   assert.ok(performance.now() - sinceMs < 30_000);
 });
