@@ -123,6 +123,8 @@ export const SNUB_MS = 20_000;
 /** It may try again after this long; after so many times in a row it is closed. */
 export const SNUB_REST_MS = 20_000;
 export const MAX_SNUBS = 2;
+/** A piece that failed is left to one peer for this long, when that one takes longer and there are others. */
+export const ALONE_MS = 20_000;
 /** A peer that refuses what it was asked for, though it does not choke us, is left alone for this long. */
 export const REJECT_REST_MS = 1_000;
 /** Metadata and hashes: asked of somebody else after this. */

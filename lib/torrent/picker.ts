@@ -74,6 +74,15 @@ export class Picker {
     return this.#active.values();
   }
 
+  /** Pieces that failed: none has more than one sender at a time. */
+  get alone(): readonly number[] {
+    return [...this.#alone];
+  }
+
+  isAlone(piece: number): boolean {
+    return this.#alone.has(piece);
+  }
+
   activePiece(piece: number): ActivePiece | undefined {
     return this.#active.get(piece);
   }

@@ -7,6 +7,7 @@
 import { isWorthAsking } from "../address.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
+import { AloneWatch } from "./alone_watch.ts";
 import { Company, type Stranger } from "./company.ts";
 import type { Download } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
@@ -63,6 +64,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #company: Company;
   readonly #unasked = new Map<number, number>();
   readonly #pex = new PexSender();
+  readonly #aloneWatch = new AloneWatch();
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
   /** Peers to be closed, with the reason; the session takes them. */
@@ -148,7 +150,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       if (peer.pieces !== undefined) download.picker.onBitfield(peer.pieces);
       peer.sayPieces();
       this.#updateInterest(peer);
-      this.#refill(peer);
+      this.refill(peer);
     }
     if (download.isComplete) this.#onComplete();
   }
@@ -191,6 +193,8 @@ export class Swarm implements PeerOwner<PeerCore> {
       if (peer.requests.silentMs(nowMs) > SNUB_MS) this.#snub(peer, nowMs);
       else if (peer.snubbed && nowMs >= peer.restUntilMs) peer.snubbed = false;
     }
+    const slow = this.#aloneWatch.dawdlers(this.#download?.picker, this.#company.peers, nowMs);
+    for (const peer of slow) this.#snub(peer, nowMs);
     this.#refillAll();
   }
 
@@ -237,7 +241,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     }
     this.#knowledge.onPieces(peer);
     this.#closeIfNeedless(peer);
-    this.#refill(peer);
+    this.refill(peer);
   }
 
   onChoked(peer: PeerCore): void {
@@ -247,7 +251,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onUnchoked(peer: PeerCore): void {
-    this.#refill(peer);
+    this.refill(peer);
   }
 
   onInterest(peer: PeerCore): void {
@@ -335,7 +339,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     const news = this.#orBan(peer, () => this.#knowledge.onHashes(peer, span, hashes));
     if (news.kind === "nothing") return;
     if (news.kind === "leaves") {
-      const guilty = this.#download?.settle(news.piece, news.leaves) ?? NOBODY;
+      const guilty = this.#download?.settle(news.piece, news.leaves) ?? [];
       return this.#punish(guilty, `sent bad blocks of piece ${news.piece}`);
     }
     if (news.kind === "layers") this.#listener.onLayers();
@@ -348,10 +352,6 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** Asks the peer for as much as its line takes. To be called after each batch of received bytes. */
   refill(peer: PeerCore): void {
-    this.#refill(peer);
-  }
-
-  #refill(peer: PeerCore): void {
     const download = this.#download;
     if (download === undefined || peer.choked || !peer.interested || peer.snubbed) return;
     if (peer.nowMs < peer.restUntilMs) return;
@@ -365,8 +365,10 @@ export class Swarm implements PeerOwner<PeerCore> {
     });
   }
 
+  /** Those first who gave the most: what a slow one had is not for the next slow one. */
   #refillAll(): void {
-    for (const peer of this.#company.peers) this.#refill(peer);
+    const given = ({ requests }: PeerCore) => requests.rate.total;
+    for (const peer of [...this.#company.peers].sort((a, b) => given(b) - given(a))) this.refill(peer);
   }
 
   #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
@@ -403,7 +405,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     if (guilty.size === 0) this.#knowledge.wantLeaves(piece);
   }
 
-  #punish(guilty: ReadonlySet<number>, why: string): void {
+  #punish(guilty: Iterable<number>, why: string): void {
     for (const number of guilty) {
       const who = this.#company.who(number);
       if (who !== undefined) this.#ban(who, why);
@@ -412,10 +414,9 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** By address, and also when the connection is gone already: the liar might come back, or be here twice. */
   #ban(who: Stranger, why: string): void {
-    const { host } = who.endpoint;
-    this.book.ban(host);
-    this.#listener.onFault(who, why, true);
-    for (const peer of this.#company.from(host)) {
+    if (!this.book.isBanned(who.endpoint.host)) this.#listener.onFault(who, why, true);
+    this.book.ban(who.endpoint.host);
+    for (const peer of this.#company.from(who.endpoint.host)) {
       this.#condemned.push({ peer, why: peer === who ? why : "comes from where one is banned" });
     }
   }
@@ -494,5 +495,3 @@ export class Swarm implements PeerOwner<PeerCore> {
     peer.setInterested(peer.missingHere > 0);
   }
 }
-
-const NOBODY: ReadonlySet<number> = new Set();

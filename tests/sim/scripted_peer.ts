@@ -26,6 +26,8 @@ export interface Character {
   readonly isMute?: boolean;
   /** Refuses every request, though it has unchoked. */
   readonly refuses?: boolean;
+  /** Never sends a block sooner than this after the one before. */
+  readonly dripMs?: number;
   /** Hangs up after so many blocks, each time. */
   readonly hangsUpAfter?: number;
   /** Chokes for two seconds each so many blocks. */
@@ -93,6 +95,7 @@ class Connection implements WireHandler {
   #isLeaving = false;
   #choking = true;
   #blocks = 0;
+  #nextMs = 0;
   #metadataId = 0;
 
   constructor(peer: ScriptedPeer, conn: TcpConn) {
@@ -193,7 +196,14 @@ class Connection implements WireHandler {
     const [fromMs, toMs] = character.sleeps ?? [Infinity, 0];
     const isAsleep = clock.nowMs() >= fromMs && clock.nowMs() < toMs;
     if (isAsleep) clock.at(toMs, () => this.#work());
-    return !isAsleep;
+    const { dripMs } = character;
+    if (isAsleep || dripMs === undefined) return !isAsleep;
+    if (clock.nowMs() < this.#nextMs) {
+      clock.at(this.#nextMs, () => this.#work());
+      return false;
+    }
+    if (this.#queue.length > 0) this.#nextMs = clock.nowMs() + dripMs;
+    return true;
   }
 
   #send({ piece, begin, length }: Asked): void {

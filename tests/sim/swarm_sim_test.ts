@@ -13,6 +13,8 @@ import { World } from "./world.ts";
 const LARGE = new FixtureTorrent("hybrid", 262_144, [16_600_000]);
 /** A few pieces, for what is about the end. */
 const SMALL = new FixtureTorrent("v2", 65_536, [300_000]);
+/** Three pieces of 64 blocks. */
+const COARSE = new FixtureTorrent("v2", 1 << 20, [3_000_000]);
 const PLAIN = new FixtureTorrent("v1", 65_536, [300_000, 7, 200_000]);
 
 const GOOD: Character = { latencyMs: 30, bytesPerSec: 1_000_000 };
@@ -181,6 +183,20 @@ Deno.test("a piece that failed does not stay with a peer that refuses it", async
       { latencyMs: 5, bytesPerSec: 1_000_000, refuses: true },
     ];
     await fetchFrom(characters, { torrent: SMALL, seed, limitMs: 60_000 });
+  }
+});
+
+Deno.test("a piece that failed does not stay with a peer that brings it by drops", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const drips = { latencyMs: 1, bytesPerSec: 1_000_000, dripMs: 15_000 };
+    const characters = [
+      { latencyMs: 50, bytesPerSec: 200_000 },
+      { latencyMs: 50, bytesPerSec: 300_000, spoils: (_: number, block: number) => block % 8 === 2 },
+      drips,
+      drips,
+    ];
+    const { leech } = await fetchFrom(characters, { torrent: COARSE, seed, limitMs: 120_000 });
+    assert.ok(!leech.banned.includes("10.0.0.1"), `world ${seed}`);
   }
 });
 
