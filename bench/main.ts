@@ -14,9 +14,10 @@ import { parseArgs } from "node:util";
 import { create } from "./create.ts";
 import type { Effort, Row } from "./harness.ts";
 import { leech } from "./leech.ts";
+import { seed } from "./seed.ts";
 import { summarize, type Summary, TABLE_HEAD, tableRow } from "./report.ts";
 
-const ROWS: readonly Row[] = [leech, create];
+const ROWS: readonly Row[] = [leech, seed, create];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;
 

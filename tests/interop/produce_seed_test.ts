@@ -27,7 +27,7 @@ async function startSeed(
   const args = ["produce", "seed", "--output-dir", dir, "--bind", "127.0.0.1", "--port", "0", ...more];
   const program = nanoSnap(args, 180_000, env);
   const { text } = await program.stderrLine(/Listening on port \d+/);
-  await program.stderrLine(/Seeding .*: /);
+  await program.stderrLine(/Seeding \/.*: /);
   const port = Number(/port (\d+)/.exec(text)![1]);
   return { program, port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
 }
