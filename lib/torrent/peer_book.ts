@@ -64,6 +64,7 @@ export class PeerBook {
     if (source !== "user" && (this.#entries.size >= MAX_CANDIDATES || ports >= MAX_PORTS_PER_HOST)) {
       return false;
     }
+    if (source === "pex" && this.#ofPex() >= MAX_CANDIDATES / 2) return false;
     this.#entries.set(key, {
       endpoint,
       source,
@@ -92,7 +93,7 @@ export class PeerBook {
       if (entry.state !== "known" || entry.notBeforeMs > nowMs) continue;
       if (options.isSeeding && entry.isSeed) continue;
       if (options.isNew === true && entry.wasDialed) continue;
-      if (best === undefined || entry.failures < best.failures) best = entry;
+      if (best === undefined || isBetter(entry, best)) best = entry;
     }
     if (best === undefined) return undefined;
     best.state = "dialing";
@@ -177,6 +178,13 @@ export class PeerBook {
     return faults.count >= MAX_FAULTS;
   }
 
+  /** Each peer may name a hundred every ten seconds, dead ones all: there must be room for what others name. */
+  #ofPex(): number {
+    let count = 0;
+    for (const { source } of this.#entries.values()) if (source === "pex") count++;
+    return count;
+  }
+
   #forget(key: string, entry: Entry): void {
     this.#entries.delete(key);
     const network = networkOf(entry.endpoint.host);
@@ -184,4 +192,10 @@ export class PeerBook {
     if (left > 0) this.#perHost.set(network, left);
     else this.#perHost.delete(network);
   }
+}
+
+/** Fewer failures first; among equals those first that did not come from some peer. */
+function isBetter(a: Entry, b: Entry): boolean {
+  if (a.failures !== b.failures) return a.failures < b.failures;
+  return a.source !== "pex" && b.source === "pex";
 }

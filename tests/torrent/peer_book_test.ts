@@ -180,3 +180,12 @@ Deno.test("PeerBook.next() leaves out who was dialed before when only somebody n
   assert.equal(book.next(1e9, { isSeeding: false, isNew: true })?.endpoint.host, nth(2).host);
   assert.equal(book.next(1e9)?.endpoint.host, nth(1).host);
 });
+
+Deno.test("PeerBook keeps room for what others than peers name, and dials that first", () => {
+  const book = new PeerBook();
+  for (let n = 0; n < 2 * MAX_CANDIDATES; n++) book.add(nth(n), "pex", 0);
+  assert.equal(book.size, MAX_CANDIDATES / 2);
+  assert.equal(book.add(at("192.0.2.1"), "dht-v2", 0), true);
+  assert.equal(book.add(at("192.0.2.2"), "tracker-v1", 0), true);
+  assert.deepEqual(dialAll(book, 0).slice(0, 3), ["192.0.2.1", "192.0.2.2", nth(0).host]);
+});
