@@ -115,8 +115,8 @@ const EXAMPLES = `
 Examples:
   nano-snap produce seed --output-dir /srv/snapshots --key-file ~/.nano-snap-key
   nano-snap produce seed --output-dir /srv/snapshots                seed only: the pointer is put by others
-  kill -HUP $(pgrep -f 'produce seed')                              look at the folder now
 
+To have it look at the folder now: kill -HUP and its process number, which .nano-snap/seed.lock in the folder says.
 It writes seeder-stats.json into the folder every five seconds.
 
 Exit codes: 2 usage, 4 the archive is not what its torrent says, 6 nothing to seed, permission, path or port,
