@@ -25,6 +25,9 @@ const MAX_COPIES = 3;
 const COPY_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 20;
 
+/** For so long nobody else is begun with beside it: three liars that claim the most could keep all others out. */
+const PLACE_MS = 10_000;
+
 /** What the metadata must hash to: at least one is known. */
 export interface WantedInfo {
   /** 32 bytes: SHA-256 must be this. */
@@ -154,10 +157,12 @@ export class MetadataFetch {
     }
   }
 
-  /** Copies that came on lately. */
+  /** Copies that came on lately and have not had their place for long. */
   #growing(nowMs: number): number {
     let growing = 0;
-    for (const { heardMs } of this.#copies.values()) if (nowMs - heardMs < METADATA_PATIENCE_MS) growing++;
+    for (const { heardMs, startedMs } of this.#copies.values()) {
+      if (nowMs - heardMs < METADATA_PATIENCE_MS && nowMs - startedMs < PLACE_MS) growing++;
+    }
     return growing;
   }
 

@@ -211,6 +211,23 @@ Deno.test("MetadataFetch takes a trickle's place away, however large the metadat
   assert.deepEqual(answerAll(fetch, honest, INFO, nowMs), INFO);
 });
 
+Deno.test("MetadataFetch waits ten seconds for those who claim the most and keep sending, not half an hour", () => {
+  const fetch = new MetadataFetch(WANTED);
+  const liars = [1, 2, 3].map((number) => new Peer(number));
+  for (const peer of liars) fetch.addPeer(peer, MAX_METADATA_BYTES, 0);
+  const honest = new Peer(4);
+  fetch.addPeer(honest, INFO.length, 0);
+  const message = { kind: "data", totalSize: MAX_METADATA_BYTES, data: new Uint8Array(PIECE) } as const;
+  let nowMs = 0;
+  for (let piece = 0; honest.asked.length === 0 && nowMs < 60_000; piece++) {
+    nowMs += 500;
+    for (const { number } of liars) fetch.receive(number, { ...message, piece }, nowMs);
+    fetch.tick(nowMs);
+  }
+  assert.equal(nowMs, 10_000);
+  assert.deepEqual(answerAll(fetch, honest, INFO, nowMs), INFO);
+});
+
 Deno.test("MetadataFetch lets a slow but honest peer finish", () => {
   const fetch = new MetadataFetch(WANTED);
   const peer = new Peer(1);
