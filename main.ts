@@ -7,6 +7,7 @@ import type { CliMachine } from "./lib/cli/context.ts";
 import { runCli } from "./lib/cli/program.ts";
 import { EXIT, Interrupted } from "./lib/errors.ts";
 import { systemClock } from "./lib/io/clock.ts";
+import { pathError } from "./lib/io/os_error.ts";
 
 const stopping = new AbortController();
 
@@ -64,7 +65,10 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
     for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
   } catch (error) {
     // The reader has gone (`| head`, a closed terminal): nobody is left to be told.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const failure = pathError("write", "the output", error);
+    if (stream === Deno.stdout) write(Deno.stderr, failureOf(failure).text);
+    Deno.exit(failure.exitCode);
   }
 }
 

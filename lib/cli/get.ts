@@ -31,7 +31,10 @@ export function addGet(program: Command, context: CliContext): void {
     .option("--magnet <link>", "this torrent instead of the authority's newest")
     .option("--torrent <file>", "this .torrent file instead of the authority's newest")
     .option("--info-hash <hex>", "the torrent of this info-hash instead of the authority's newest")
-    .option("--discover-timeout <time>", "give up finding a snapshot after this long (default: 120s)")
+    .option(
+      "--discover-timeout <time>",
+      "give up finding a snapshot after this long, 0 for never (default: 120s)",
+    )
     .option("--stall-timeout <time>", "give up after this long without data, 0 for never (default: 0)");
   addViewOptions(addCommonOptions(command));
   command.addHelpText("after", EXAMPLES);
@@ -66,7 +69,7 @@ export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings:
     extract,
     keepArchive: inputs.isOn("--keep-archive"),
     force: inputs.isOn("--force"),
-    discoverTimeoutMs: discover === undefined ? DISCOVER_TIMEOUT_MS : parseDurationMs(discover),
+    discoverTimeoutMs: discover === undefined ? DISCOVER_TIMEOUT_MS : parseDurationMs(discover) || Infinity,
     stallTimeoutMs: stall === undefined ? 0 : parseDurationMs(stall),
   };
   return { options, warnings };

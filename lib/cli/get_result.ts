@@ -54,6 +54,7 @@ function ledgerText({ ledger }: GetResult): string | undefined {
 
 function fetchedText(result: GetResult): string {
   if (result.alreadyCurrent) return "nothing, already current";
+  if (result.downloadedBytes === 0) return "nothing, all of it was here";
   const seconds = result.elapsedMs / 1000;
   const rate = seconds > 0 ? `, ${formatRate(result.downloadedBytes / seconds)}` : "";
   return `${formatBytes(result.downloadedBytes)} in ${formatSeconds(seconds)}${rate}`;

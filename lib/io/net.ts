@@ -195,15 +195,18 @@ class NodeDatagrams implements UdpSocket {
 }
 
 function bindError(protocol: "TCP" | "UDP", at: Endpoint, error: unknown): SnapError {
-  const what = `Cannot listen on ${protocol} port ${at.port} of ${at.host}`;
+  const host = at.host === "::" || at.host === "0.0.0.0" ? "this machine" : at.host;
+  const what = `Cannot listen on ${protocol} port ${at.port} of ${host}`;
   switch (errnoOf(error)) {
     case "EADDRINUSE":
-      return new PortTaken(`${what}: another program has it`, { cause: error });
+      return new PortTaken(`${what}: another program has it; --port 0 takes a free one`, { cause: error });
     case "EACCES":
     case "EPERM":
       return new PathUnusable(`${what}: permission denied (ports below 1024 need privileges)`, {
         cause: error,
       });
+    case "EADDRNOTAVAIL":
+      return new PathUnusable(`${what}: this machine has no such address`, { cause: error });
     default:
       return new OperationFailed(`${what}: ${reasonOf(error)}`, { cause: error });
   }

@@ -77,6 +77,14 @@ export class Line implements AsyncDisposable {
     const [downLimit, upLimit] = [options.downLimit, options.upLimit].map((rate) =>
       rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs())
     );
+    const debug = (text: string) => report({ kind: "note", level: "debug", logger: "mirror.session", text });
+    for (const { host } of options.dht.enabled ? options.dht.bootstrap ?? PUBLIC_ROUTERS : []) {
+      void net.resolve(host).then((addresses) => {
+        if (addresses.length > 0) return;
+        const text = `Cannot find the address of DHT router ${host}`;
+        report({ kind: "note", level: "warning", logger: "mirror.discovery", text });
+      });
+    }
     const session = new Session({
       net,
       clock,
@@ -84,7 +92,8 @@ export class Line implements AsyncDisposable {
       downLimit,
       upLimit,
       listeners,
-      onClosed: (_peer, why) => report({ kind: "note", level: "debug", logger: "mirror.session", text: why }),
+      onClosed: (_peer, why) => debug(why),
+      onDialFailed: debug,
     });
     const saveNodes = () => {
       if (dht === undefined || dht.nodeCount === 0) return;

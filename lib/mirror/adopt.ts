@@ -79,7 +79,7 @@ export async function examinePlace(options: ContentOptions, place: Place): Promi
       note(
         options,
         "info",
-        `Nothing in ${path} belongs to the snapshot: it stays until a whole one replaces it`,
+        `Nothing in ${path} belongs to the snapshot: it is left alone until a new one of that name is whole`,
       );
     }
     if (suspect.count > 0) await journal.closeClean(storage);

@@ -303,7 +303,9 @@ class Fetch implements SwarmListener {
   /** For people: what is missing, nobody at all or somebody with the data. */
   #whyNothing(): string {
     const known = this.#swarm.book.size;
-    if (this.#swarm.connections === 0) return `No connected peers or seeds, ${known} addresses known`;
+    if (this.#swarm.connections === 0) {
+      return `No connected peers or seeds, ${known} known ${known === 1 ? "address" : "addresses"}`;
+    }
     const what = this.#swarm.download === undefined
       ? "the torrent's metadata"
       : "a piece that is missing here";

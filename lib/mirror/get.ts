@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { MetainfoInvalid, PathUnusable, SnapError } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
-import { shortHash } from "../format.ts";
+import { formatSeconds, shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
 import { TrustStore } from "../snapshot/trust.ts";
 import type { Info } from "../torrent/metainfo.ts";
@@ -123,6 +123,11 @@ class Run {
     trust.vouch({ publicKey, salt }, vouchedSeq(state.value, meta.value, authority) ?? 0);
     this.#note("info", `Verification using PRODUCER_SIGNING_PUBKEY: ${authority.keyHex}`);
     this.#enter("discovering");
+    const { discoverTimeoutMs } = this.#options;
+    const limit = discoverTimeoutMs === Infinity
+      ? ""
+      : `, for at most ${formatSeconds(discoverTimeoutMs / 1000)}`;
+    this.#note("info", `Looking in the DHT for the newest pointer${limit}`);
     return await discover({
       dht: line.dht!,
       trust,

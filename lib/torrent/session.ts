@@ -53,6 +53,8 @@ export interface SessionOptions {
   readonly listeners: readonly TcpListener[];
   /** Words for a log: what ended a connection. */
   readonly onClosed?: (peer: PeerCore, why: string) => void;
+  /** Words for a log: who could not be reached. */
+  readonly onDialFailed?: (why: string) => void;
 }
 
 export class Session implements AsyncDisposable {
@@ -206,8 +208,9 @@ export class Session implements AsyncDisposable {
     let conn: TcpConn;
     try {
       conn = await net.dialTcp(endpoint, { timeoutMs: DIAL_TIMEOUT_MS, signal: this.#stop.signal });
-    } catch {
-      // Most addresses are dead: the book remembers, nobody else needs to know.
+    } catch (error) {
+      // Most addresses are dead: the book remembers, and only who debugs wants to know.
+      this.#options.onDialFailed?.(error instanceof Error ? error.message : String(error));
       swarm.book.ended(endpoint, { wasUseful: false, nowMs: clock.nowMs() });
       return;
     } finally {

@@ -31,6 +31,9 @@ try {
 
 async function demo(): Promise<void> {
   const [published, fetched] = [join(folder, "producer"), join(folder, "node")];
+  // A copy: LMDB's own tools leave a lock file beside what they read.
+  const ledger = join(folder, "data.ldb");
+  Deno.copyFileSync(LEDGER, ledger);
   const bootstrap = await step("DHT", async () => {
     const endpoints = await openDht();
     return { result: endpoints, said: `${DHT_NODES} nodes on 127.0.0.1` };
@@ -42,7 +45,7 @@ async function demo(): Promise<void> {
     return { result: String(key), said: `the authority is ${key}` };
   });
   const infoHash = await step("produce", async () => {
-    const source = ["--ledger", LEDGER, "--format", "tar.zst", "--output-dir", published];
+    const source = ["--ledger", ledger, "--format", "tar.zst", "--output-dir", published];
     const made = await answer([
       "produce",
       "run",
