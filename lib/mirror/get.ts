@@ -139,10 +139,19 @@ class Run {
       report,
       onCandidate: (found) => {
         const target = ofPointer(found.pointer);
-        const isHere = this.#alreadyCurrent(target, found) ?? this.#wholeArchive(target);
-        if (isHere === undefined) this.#begin(line, target);
+        if (this.#mayBegin(target, found)) this.#begin(line, target);
       },
     });
+  }
+
+  /** Called from inside a lookup, which must go on: what cannot be told now is told when it has ended. */
+  #mayBegin(target: Target, found: Candidate): boolean {
+    try {
+      return (this.#alreadyCurrent(target, found) ?? this.#wholeArchive(target)) === undefined;
+    } catch (error) {
+      if (!(error instanceof SnapError)) throw error;
+      return false;
+    }
   }
 
   /** Fetches this target; another one that was begun with is stopped. */
