@@ -73,6 +73,14 @@ export class MemoryFiles implements Files {
     this.put(path, bytes);
   }
 
+  replace(path: string, bytes: Uint8Array): void {
+    this.writeAtomic(path, bytes);
+  }
+
+  link(): void {
+    unused();
+  }
+
   writeNew(path: string, bytes: Uint8Array): void {
     if (this.all.has(path)) throw new PathUnusable(`Cannot create ${path}: something else is there`);
     this.put(path, bytes);
