@@ -1,10 +1,11 @@
 // Runs every command of docs/mirror-leech-mode.md, in its order and in one folder, with `nano-snap` on PATH being the
 // program of this tree and its DHT being the one on loopback. A document whose commands fail is wrong. Then those of
-// README.md that run the program from a checkout; its installer has tests/e2e/install_test.ts, its tests .ci/run.
+// README.md that run the program from a checkout; its installer has tests/e2e/install_test.ts, its tests .ci/run. And
+// every command of docs/producer-guide.md, in a folder and a stream of its own.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
+import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
 import { needStage, Stage } from "./stage.ts";
 import { runProgram, sha256OfFile } from "./support.ts";
 import { TEST_KEY } from "./swarm.ts";
@@ -61,6 +62,68 @@ exec nano-snap "$@"
     for (const folder of ["nano-data", "nano", "checkout/nano-data"]) {
       assert.equal(sha256OfFile(stage.temp.join(folder, "data.ldb")), published.ledger.sha256);
     }
+  },
+});
+
+Deno.test({
+  name: "docs/producer-guide.md: each command ends 0, the seeder serves, and get has the ledger from it",
+  ignore: needStage("7zz"),
+  async fn() {
+    const commands = commandsOf(Deno.readTextFileSync(join(ROOT, "docs", "producer-guide.md")));
+    assert.ok(commands.length >= 10, `only ${commands.length} commands found`);
+    await using stage = await Stage.open();
+    const ledger = await ledgerFixture(SMALL);
+    const archive = Deno.readFileSync(await ledger.archive("7z"));
+    // What `UPSTREAM_SNAPSHOT_INDEX_URL` names: the index, and beside it the archive.
+    await using source = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      ({ url }) => new Response(url.endsWith("/latest") ? "Nano_64_2026.7z\n" : archive),
+    );
+    const [bin, pidFile] = [stage.temp.join("bin"), stage.temp.join("seeder")];
+    Deno.mkdirSync(bin);
+    // As above; and a seeder, which would not end, goes on behind the commands that follow, once it serves.
+    const program = `#!/bin/sh
+case "$1 $2" in
+  get* | "produce seed") set -- "$@" --bind 127.0.0.1 --no-trackers ;;
+  "produce run") set -- "$@" --bind 127.0.0.1 --no-trackers --piece-size 1M ;;
+  "produce publish") set -- "$@" --bind 127.0.0.1 ;;
+esac
+if [ "$1 $2" = "produce seed" ]; then
+  "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@" > "${pidFile}.log" 2>&1 &
+  echo $! > "${pidFile}"
+  for i in $(seq 300); do
+    grep -q '"seeder_ready": true' ./snapshots/seeder-stats.json 2> /dev/null && exit 0
+    sleep 0.1
+  done
+  cat "${pidFile}.log" >&2
+  exit 1
+fi
+exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
+`;
+    Deno.writeTextFileSync(join(bin, "nano-snap"), program, { mode: 0o755 });
+    const env = {
+      PATH: `${bin}:${Deno.env.get("PATH")}`,
+      DHT_BOOTSTRAP: stage.swarm.bootstrap(),
+      PORT: "0",
+      UPSTREAM_SNAPSHOT_INDEX_URL: `http://127.0.0.1:${source.addr.port}/latest`,
+    };
+    const said: string[] = [];
+    try {
+      for (const command of commands) {
+        const result = await runProgram("bash", ["-euc", command], { cwd: stage.temp.path, env });
+        assert.equal(result.code, 0, `${command}\n${result.stderr}`);
+        said.push(result.stdout);
+      }
+    } finally {
+      const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
+      const end = `kill ${pid}; while kill -0 ${pid} 2> /dev/null; do sleep 0.1; done`;
+      if (pid > 0) await runProgram("bash", ["-c", end]);
+    }
+    const answers = said.join("");
+    assert.match(answers, /^seq=1\n.*^seq=2\n/ms, "a ledger, then an index");
+    assert.match(answers, /^unchanged$/m, "the index again");
+    assert.ok(said.at(-1)!.endsWith("seq=58\n"), "above the seq that the page says");
+    assert.equal(sha256OfFile(stage.temp.join("nano-data", "data.ldb")), ledger.sha256);
   },
 });
 
