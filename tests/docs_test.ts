@@ -51,7 +51,15 @@ Deno.test("install.sh and README.md name the same home of releases", () => {
   for (const page of ["README.md", "install.sh"]) assert.ok(read(page).includes(line), page);
 });
 
-for (const page of ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/mirror-leech-mode.md"]) {
+const PAGES = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CHANGELOG.md",
+  "docs/mirror-leech-mode.md",
+  "docs/performance.md",
+  "docs/producer-guide.md",
+];
+for (const page of PAGES) {
   Deno.test(`${page} links only to files and headings that exist`, () => {
     for (const [, link = ""] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(link)) continue;
