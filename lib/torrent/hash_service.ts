@@ -29,13 +29,17 @@ export class HashService {
     this.#download = download;
   }
 
-  /** @returns The hashes, fresh bytes; undefined for what cannot or should not be answered: then reject. */
-  answer(span: HashSpan, nowMs: number): Uint8Array | undefined {
+  /**
+   * @returns The hashes, fresh bytes; undefined for what cannot be answered: then reject. "later" for what would be read
+   * from the disk too soon after others: then ask again.
+   */
+  answer(span: HashSpan, nowMs: number): Uint8Array | "later" | undefined {
     const upper = this.#layers.treeOf(span.root);
     const fromMemory = upper?.answer(span);
     if (fromMemory !== undefined) return fromMemory;
     const piece = this.#pieceOf(span);
     const tree = piece === undefined ? undefined : this.#treeOf(piece, nowMs);
+    if (tree === "later") return "later";
     if (piece === undefined || tree === undefined) return undefined;
     if (upper === undefined) return tree.answer(span);
     const pieceInFile = this.#download()!.layout.pieceInFile(piece);
@@ -65,11 +69,12 @@ export class HashService {
     return pieceInFile < pieces ? layout.piece(first + pieceInFile) : undefined;
   }
 
-  #treeOf(piece: PieceIndex, nowMs: number): MerkleTree | undefined {
+  #treeOf(piece: PieceIndex, nowMs: number): MerkleTree | "later" | undefined {
     const known = this.#trees.get(piece);
     if (known !== undefined) return known;
     const download = this.#download()!;
-    if (!download.here.has(piece) || !this.#mayRead(nowMs)) return undefined;
+    if (!download.here.has(piece)) return undefined;
+    if (!this.#mayRead(nowMs)) return "later";
     const { layout, storage } = download;
     const hashes = new PieceHasher(layout, storage).leavesOf(piece);
     if (hashes === undefined) return undefined;

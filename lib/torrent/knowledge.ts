@@ -32,6 +32,8 @@ export class Knowledge {
   #leafFetch: LeafFetch | undefined;
   #service: HashService | undefined;
   #download: () => Download | undefined = () => undefined;
+  /** Requests for leaves that come faster than they are read. */
+  #waiting: { readonly peer: PeerCore; readonly span: HashSpan }[] = [];
 
   /** @param wanted What the metadata must hash to; undefined when it comes by `learn`. */
   constructor(wanted: WantedInfo | undefined) {
@@ -68,11 +70,16 @@ export class Knowledge {
     this.#metadata?.tick(nowMs);
     this.#hashFetch?.tick(nowMs);
     this.#leafFetch?.tick(peers, nowMs);
+    for (const one of this.#waiting.splice(0)) {
+      if (isFull(one.peer)) this.#waiting.push(one);
+      else this.onHashRequest(one.peer, one.span);
+    }
   }
 
   leave(peer: PeerCore): void {
     this.#metadata?.removePeer(peer.number);
     this.#hashFetch?.removePeer(peer.number);
+    this.#waiting = this.#waiting.filter((one) => one.peer !== peer);
   }
 
   onExtensions(peer: PeerCore, theirs: ExtensionHandshake): void {
@@ -110,7 +117,11 @@ export class Knowledge {
     if (isFull(peer)) throw new WireFault("BEP 52", "asks for more hashes than it reads");
     if (this.#wouldEnd(peer, span)) return;
     const hashes = this.#service?.answer(span, peer.nowMs);
-    if (hashes !== undefined) return peer.out.hashSpan(ID.hashes, span, hashes);
+    if (hashes === "later" && this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push({ peer, span });
+      return;
+    }
+    if (hashes instanceof Uint8Array) return peer.out.hashSpan(ID.hashes, span, hashes);
     // libtorrent up to 2.0.13, under whatever name, may crash on a reject of leaves; silence costs it one of two slots.
     const mayHarm = span.base === 0 && !peer.client.startsWith(OUR_NAME);
     if (!mayHarm) peer.out.hashSpan(ID.hashReject, span);
@@ -171,6 +182,8 @@ export class Knowledge {
 
 /** How we call ourselves: of our own kind a reject is wanted. */
 const OUR_NAME = "nano-snap";
+/** Eight seconds' worth of reading; two of each of eight peers. */
+const MAX_WAITING = 16;
 
 /**
  * Whether the peer must read before it is told more. One read of ours may hold thousands of its questions, each a few

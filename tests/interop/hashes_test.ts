@@ -3,16 +3,16 @@
 
 import assert from "node:assert/strict";
 import { toHex } from "../../lib/bytes.ts";
-import { encodeHandshake } from "../../lib/torrent/handshake.ts";
 import { Layout } from "../../lib/torrent/layout.ts";
 import { answerRequest, blockHashes, MerkleTree } from "../../lib/torrent/merkle.ts";
 import { parseTorrent } from "../../lib/torrent/metainfo.ts";
 import { PieceLayers } from "../../lib/torrent/piece_layers.ts";
-import { type HashSpan, ID, WireWriter } from "../../lib/torrent/wire.ts";
-import { WireReader } from "../../lib/torrent/wire_reader.ts";
+import type { HashSpan } from "../../lib/torrent/wire.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
-import { need, tempDir, within } from "./support.ts";
-import { LibtorrentSwarm, type SwarmSession } from "./swarm.ts";
+import { Asker } from "./hash_asker.ts";
+import { SeedHost } from "./seed_host.ts";
+import { need, tempDir } from "./support.ts";
+import { LibtorrentSwarm } from "./swarm.ts";
 
 /** Length, piece length, kind: one piece, few, odd, short last ones; and 513 pieces, where one hash is left over. */
 const TORRENTS = [
@@ -74,86 +74,61 @@ Deno.test({
   }
 });
 
-/** A connection that does nothing but ask for hashes. */
-class Asker implements AsyncDisposable {
-  readonly #conn: Deno.TcpConn;
-  readonly #waiting = new Map<string, (hashes: Uint8Array | undefined) => void>();
-  readonly #ready = Promise.withResolvers<void>();
-  readonly #reading: Promise<void>;
+/** Lengths, piece lengths and kinds for which both seeds are asked everything that has an answer. */
+const COMPARED = [
+  [100000, 32768, "hybrid"],
+  [100000, 131072, "v2"],
+  [700001, 32768, "v2"],
+  [40 * 65536 - 7, 65536, "hybrid"],
+] as const;
 
-  private constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
-    this.#reading = this.#read();
-  }
-
-  /** Connects and waits until the seed has said that it has everything. */
-  static async dial(seed: SwarmSession, infoHash: Uint8Array): Promise<Asker> {
-    const asker = new Asker(await Deno.connect({ hostname: "127.0.0.1", port: seed.port }));
-    const peerId = new TextEncoder().encode("-NS0001-hashes-test-");
-    await asker.#conn.write(encodeHandshake({
-      extended: false,
-      fast: true,
-      dht: false,
-      upgrade: false,
-      infoHash: infoHash.subarray(0, 20),
-      peerId,
-    }));
-    await within(asker.#ready.promise, 10_000, "have all from the seed");
-    return asker;
-  }
-
-  async ask(request: HashSpan): Promise<Uint8Array> {
-    const answer = Promise.withResolvers<Uint8Array | undefined>();
-    this.#waiting.set(nameOf(request), answer.resolve);
-    const out = new WireWriter();
-    out.hashSpan(ID.hashRequest, request);
-    await this.#conn.write(out.take()!);
-    const hashes = await within(answer.promise, 10_000, `hashes for ${nameOf(request)}`);
-    assert.ok(hashes !== undefined, `${nameOf(request)} is rejected`);
-    return hashes;
-  }
-
-  async #read(): Promise<void> {
-    const nothing = () => {};
-    const handler = {
-      onHaveAll: () => this.#ready.resolve(),
-      onHashes: (span: HashSpan, hashes: Uint8Array) => this.#waiting.get(nameOf(span))?.(hashes.slice()),
-      onHashReject: (span: HashSpan) => this.#waiting.get(nameOf(span))?.(undefined),
-    };
-    const reader = new WireReader({
-      onHandshake: nothing,
-      onKeepAlive: nothing,
-      onChoke: nothing,
-      onUnchoke: nothing,
-      onInterested: nothing,
-      onNotInterested: nothing,
-      onHave: nothing,
-      onBitfield: nothing,
-      onRequest: nothing,
-      onPiece: nothing,
-      onCancel: nothing,
-      onPort: nothing,
-      onSuggest: nothing,
-      onHaveNone: nothing,
-      onReject: nothing,
-      onAllowedFast: nothing,
-      onExtended: nothing,
-      onHashRequest: nothing,
-      ...handler,
+Deno.test({
+  name: "our seed answers each hash request as a libtorrent seed does, byte for byte",
+  ignore: need("libtorrent"),
+}, async (t) => {
+  await using dir = await tempDir();
+  await using swarm = await LibtorrentSwarm.start();
+  await using host = await SeedHost.open(dir.path);
+  for (const [length, pieceSize, kind] of COMPARED) {
+    await t.step(`${kind} of ${length} bytes in pieces of ${pieceSize}`, async () => {
+      const folder = dir.join(`both-${length}-${pieceSize}`);
+      await Deno.mkdir(folder);
+      await Deno.writeFile(`${folder}/f.bin`, fixtureBytes(length));
+      const torrent = `${folder}/f.torrent`;
+      await swarm.createTorrent({ path: `${folder}/f.bin`, torrent, kind, pieceSize });
+      const seed = await swarm.addSeed({ dir: folder, torrent });
+      await host.seed(`${folder}/f.bin`, torrent);
+      const { info } = parseTorrent(await Deno.readFile(torrent));
+      const layout = Layout.of(info);
+      await using theirs = await Asker.dial(seed, info.infoHashV2!);
+      await using ours = await Asker.dial(host, info.infoHashV2!);
+      let count = 0;
+      for (const request of requestsFor(layout, info.files[0]!.piecesRoot!)) {
+        assert.deepEqual(await ours.ask(request), await theirs.ask(request), JSON.stringify(request));
+        count++;
+      }
+      assert.ok(count > 10, `${count}`);
+      await swarm.close(seed);
     });
-    for (;;) {
-      const count = await this.#conn.read(reader.space).catch(() => null);
-      if (count === null) return;
-      reader.advance(count);
+  }
+});
+
+/** Every aligned span of two hashes and more with every proof: of leaves and the like in the first and last piece, above them all. */
+function* requestsFor(layout: Layout, root: Uint8Array): Iterable<HashSpan> {
+  const level = Math.log2(layout.blocksPerPiece);
+  const leaves = 2 ** Math.ceil(Math.log2(layout.totalLength / 16_384));
+  const top = Math.log2(leaves);
+  const lastPiece = layout.pieceCount - 1;
+  for (let base = 0; base < top; base++) {
+    for (let count = 2; count <= 2 ** (top - base) && count <= 64; count *= 2) {
+      for (let index = 0; index + count <= 2 ** (top - base); index += count) {
+        const piece = Math.floor(index * 2 ** base / layout.blocksPerPiece);
+        const isInside = base < level && count <= 2 ** (level - base);
+        if (base < level && (!isInside || (piece !== 0 && piece !== lastPiece))) continue;
+        for (let proofLayers = 0; proofLayers < top - base; proofLayers++) {
+          yield { root, base, index, count, proofLayers };
+        }
+      }
     }
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#conn.close();
-    await this.#reading;
-  }
-}
-
-function nameOf({ root, base, index, count, proofLayers }: HashSpan): string {
-  return `${toHex(root.subarray(0, 4))} base ${base} index ${index} count ${count} layers ${proofLayers}`;
 }
