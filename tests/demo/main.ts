@@ -85,6 +85,7 @@ async function step<T>(name: string, work: () => Promise<{ result: T; said: stri
 
 function say(name: string, sinceMs: number, what: string): void {
   const seconds = ((performance.now() - sinceMs) / 1000).toFixed(1);
+  // deno-lint-ignore no-console -- these lines are all that the demo is for
   console.log(`${name.padEnd(8)} ${seconds.padStart(5)} s  ${what}`);
 }
 
