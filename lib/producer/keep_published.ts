@@ -1,17 +1,22 @@
 // Keeps the pointer in the DHT: published when a new value is given, put again every half hour, and after a failure
 // every five minutes. Who is told of it can see at any time what became of the last attempt.
 
-import { DhtNode } from "../dht/dht_node.ts";
 import { SnapError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { SigningKey } from "./keys.ts";
-import { type Publication, type PublishOptions, publishPointer, refreshPointer } from "./publish.ts";
+import {
+  type PointerWriter,
+  type Publication,
+  type PublishOptions,
+  publishPointer,
+  refreshPointer,
+} from "./publish.ts";
 import { PublisherState } from "./publisher_state.ts";
 import type { Clock, Files } from "../ports.ts";
 
 export interface KeepPublishedOptions {
   readonly machine: { readonly clock: Clock; readonly files: Files; readonly pid: number };
-  readonly dht: DhtNode;
+  readonly dht: PointerWriter;
   readonly openReader: PublishOptions["openReader"];
   readonly key: SigningKey;
   readonly salt: Uint8Array;
