@@ -69,7 +69,7 @@ Deno.test("listenTcp() names the port that another program has", () => {
     assert.ok(error instanceof PortTaken);
     assert.equal(
       error.message,
-      `Cannot listen on TCP port ${listener.local.port} of 127.0.0.1: another program has it`,
+      `Cannot listen on TCP port ${listener.local.port} of 127.0.0.1: another program has it; --port 0 takes a free one`,
     );
     return true;
   });
