@@ -59,11 +59,14 @@ export async function seed(
   signal.throwIfAborted();
   const paths = new OutputPaths(options.outputDir);
   const pair = findCurrent(machine.files, paths);
+  // Before the lock: who finds its holder there may send the signal at once.
+  const wish = { reload: false };
+  onReload(() => wish.reload = true);
   const lock = takeLock(paths, machine);
   try {
     const line = await Line.open(machine, paths.dht, options.line, report);
     try {
-      return await new Seeder({ options, machine, report, paths, line }).run(pair, signal, onReload);
+      return await new Seeder({ options, machine, report, paths, line, wish }).run(pair, signal);
     } finally {
       await line[Symbol.asyncDispose]();
     }
@@ -97,7 +100,8 @@ class Seeder {
   /** What those sent that are closed by now. */
   #sentBefore = 0;
   #reloading: Promise<void> | undefined;
-  #isReloadWanted = false;
+  /** Somebody wants the directory to be looked at now. */
+  readonly #wish: { reload: boolean };
   /** What the directory looked like when it was last looked at. */
   #seen = "";
 
@@ -107,25 +111,26 @@ class Seeder {
     report: Report;
     paths: OutputPaths;
     line: Line;
+    wish: { reload: boolean };
   }) {
     this.#options = parts.options;
     this.#machine = parts.machine;
     this.#report = parts.report;
     this.#paths = parts.paths;
     this.#line = parts.line;
+    this.#wish = parts.wish;
     this.#startedMs = parts.machine.clock.nowMs();
     this.#keeper = this.#makeKeeper();
     this.#broken.promise.catch(() => {});
   }
 
-  async run(pair: Pair, signal: AbortSignal, onReload: OnReload): Promise<never> {
+  async run(pair: Pair, signal: AbortSignal): Promise<never> {
     const { clock } = this.#machine;
     const stop = new AbortController();
     const stopped = AbortSignal.any([signal, stop.signal]);
     const tasks: Promise<void>[] = [];
     const spawn = (task: Promise<void>) => tasks.push(task.catch((error) => this.#broken.reject(error)));
     this.#line.session.failed.catch((error) => this.#broken.reject(error));
-    onReload(() => this.#isReloadWanted = true);
     try {
       this.#note("info", `Listening on port ${this.#line.port}`);
       spawn(this.#tellForEver(stopped));
@@ -239,12 +244,12 @@ class Seeder {
       this.#dropSpoiled();
       this.#letGo(nowMs);
       const isDue = nowMs - polledMs >= POLL_MS;
-      if (signal.aborted || this.#reloading !== undefined || !(this.#isReloadWanted || isDue)) continue;
+      if (signal.aborted || this.#reloading !== undefined || !(this.#wish.reload || isDue)) continue;
       polledMs = nowMs;
       const seen = this.#look();
-      if (!this.#isReloadWanted && seen === this.#seen) continue;
+      if (!this.#wish.reload && seen === this.#seen) continue;
       this.#note("debug", `Looking at ${this.#paths.root} again`);
-      this.#isReloadWanted = false;
+      this.#wish.reload = false;
       this.#seen = seen;
       this.#reloading = this.#reload(signal).catch((error) => this.#broken.reject(error))
         .finally(() => this.#reloading = undefined);
@@ -279,7 +284,7 @@ class Seeder {
       );
       this.#forget(served);
       void this.#close(served);
-      this.#isReloadWanted = true;
+      this.#wish.reload = true;
     }
   }
 
