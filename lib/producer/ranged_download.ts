@@ -6,7 +6,7 @@
 //   tmp/NAME.partial + .journal --whole and checked--> its caller's
 //                                --whole and wrong----> tmp/NAME.failed, never fetched again until somebody removes it
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { NetworkStalled, NotEnoughSpace, VerificationFailed } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { SNIFF_BYTES } from "../extract/sniff.ts";
@@ -99,7 +99,7 @@ export function refuseFailedBefore(files: Files, place: DownloadPlace, remote: R
  * @returns The path of the whole, checked and synced file, `<folder>/<name>.partial`; its journal is gone.
  * @throws {NetworkStalled} When the server does not send it, or sends another one than it began with. What has come is
  *   kept. @throws {VerificationFailed} When it is whole and wrong; it is then kept as `<folder>/<name>.failed`.
- * @throws {NotEnoughSpace} Before the first byte, where the size is known. @throws The signal's reason.
+ * @throws {NotEnoughSpace} Before the first byte, where the size is known; otherwise once the disk is nearly full. @throws The signal's reason.
  */
 export async function download(
   remote: RemoteFile,
@@ -285,7 +285,12 @@ class Transfer {
   async #takeWhole(answer: HttpStream): Promise<void> {
     const { url, size } = this.#remote;
     let at = 0;
+    let nextLook = 0;
     for (let bytes = await answer.read(); bytes !== null; bytes = await answer.read()) {
+      if (size === undefined && at >= nextLook) {
+        this.#refuseFullDisk(at);
+        nextLook = at + SAVE_BYTES;
+      }
       if (at + bytes.length > (size ?? Infinity)) throw this.#changed("it sends more than it said");
       this.#write(bytes, at);
       at += bytes.length;
@@ -294,6 +299,20 @@ class Transfer {
     if (size !== undefined && at < size) {
       throw new Passing(`Cannot fetch ${nameIn(url)}: the connection was cut`);
     }
+  }
+
+  /** A body without a length may have no end. What came of it is of no use: it cannot be gone on with. */
+  #refuseFullDisk(at: number): void {
+    const folder = dirname(this.#journal);
+    const free = this.#machine.files.freeBytes(folder);
+    if (free >= SAVE_BYTES + RESERVE_BYTES) return;
+    this.#file.truncate(0);
+    throw new NotEnoughSpace(
+      `Cannot fetch ${
+        nameIn(this.#remote.url)
+      } into ${folder}: the server does not say how long it is, and after ` +
+        `${formatBytes(at)} only ${formatBytes(free)} were free`,
+    );
   }
 
   /** What the disk refuses is not tried again. */

@@ -3,7 +3,7 @@
 // the current one: when another archive has taken its name it is too late.
 
 import { basename, join } from "node:path";
-import { OperationFailed, PathUnusable } from "../errors.ts";
+import { NotEnoughSpace, OperationFailed, PathUnusable } from "../errors.ts";
 import type { Files } from "../ports.ts";
 import { MAX_TORRENT_BYTES } from "../torrent/limits.ts";
 import { listRetained, type OutputPaths, type Pair } from "./pairs.ts";
@@ -12,6 +12,7 @@ import { listRetained, type OutputPaths, type Pair } from "./pairs.ts";
  * Gives the pair its place among the retained ones; nothing happens when it has it.
  *
  * @throws {PathUnusable | OperationFailed} When the file system has no hard links, or the archive lies on another one.
+ *   {NotEnoughSpace} for the torrent.
  */
 export function retain(files: Files, paths: OutputPaths, { archivePath, torrentPath, v2 }: Pair): void {
   const folder = paths.retainedPair(v2);
@@ -19,7 +20,8 @@ export function retain(files: Files, paths: OutputPaths, { archivePath, torrentP
   const torrent = join(folder, basename(torrentPath));
   const own = files.stat(archivePath);
   const there = files.stat(archive);
-  if (there !== undefined && there.inode === own?.inode && there.device === own.device) return;
+  const isLinked = there !== undefined && there.inode === own?.inode && there.device === own.device;
+  if (isLinked && files.stat(torrent)?.kind === "file") return;
   const bytes = files.read(torrentPath, MAX_TORRENT_BYTES);
   const source = files.realPath(archivePath);
   if (bytes === undefined || source === undefined) {
@@ -56,6 +58,8 @@ export function prune(
 }
 
 /** Whether a failure means only that this pair cannot be retained. */
-export function isNoRetention(error: unknown): error is PathUnusable | OperationFailed {
-  return error instanceof PathUnusable || error instanceof OperationFailed;
+export function isNoRetention(
+  error: unknown,
+): error is PathUnusable | OperationFailed | NotEnoughSpace {
+  return [PathUnusable, OperationFailed, NotEnoughSpace].some((kind) => error instanceof kind);
 }

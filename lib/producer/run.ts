@@ -6,9 +6,9 @@
 // Each arrow can be the last of one run and the first of the next. The output directory changes only when all that can be
 // wrong with the new snapshot has been looked at.
 
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { toHex } from "../bytes.ts";
-import { DirectoryHeld, invariant, MetainfoInvalid, PathUnusable, SnapError } from "../errors.ts";
+import { DirectoryHeld, invariant, MetainfoInvalid, PathUnusable, SnapError, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import type { JsonObject } from "../json_file.ts";
@@ -17,6 +17,7 @@ import { MAX_TORRENT_BYTES } from "../torrent/limits.ts";
 import type { CreateOptions } from "./create.ts";
 import { pushToHub, torrentText } from "./hub.ts";
 import type { SigningKey } from "./keys.ts";
+import { findLedger } from "./ledger_copy.ts";
 import { isArchiveName } from "./pack.ts";
 import { findCurrent, OutputPaths, type Pair } from "./pairs.ts";
 import { choosePieceLength } from "./piece_length.ts";
@@ -61,6 +62,7 @@ export interface RunMachine extends SourceMachine, PublishingMachine {}
 /**
  * Runs it once.
  *
+ * @throws {UsageError} When the directory is that of the ledger.
  * @throws {DirectoryHeld} When another run has the directory. @throws As `openSource` and `Source.make`, `prepareSnapshot`,
  *   `publishSnapshot`. @throws The signal's reason.
  */
@@ -72,6 +74,7 @@ export async function produceRun(
 ): Promise<RunResult> {
   signal.throwIfAborted();
   const paths = new OutputPaths(options.outputDir);
+  refuseLedgerInside(options, machine.files);
   const lock = takeLock(paths, machine);
   try {
     return await new Run(options, machine, report, signal, paths).run();
@@ -288,6 +291,19 @@ class Run {
 
 function nameOf({ originalFilename, record }: Source): string {
   return originalFilename ?? `the ledger as of transaction ${record["last_transaction"]}`;
+}
+
+/** A ledger has the name of an archive: where those go it would be replaced by its copy, or removed as an earlier one. */
+function refuseLedgerInside({ source, outputDir }: RunOptions, files: Files): void {
+  if (source.kind !== "ledger") return;
+  const path = findLedger(files, source.path);
+  const [there, root] = [dirname(files.realPath(path) ?? path), outputDir].map((folder) =>
+    files.stat(folder)
+  );
+  if (there === undefined || there.inode !== root?.inode || there.device !== root.device) return;
+  throw new UsageError(
+    `Cannot produce in ${outputDir}: the ledger itself lies there; name another folder with --output-dir`,
+  );
 }
 
 /** Upstream's name, so that the two programs keep out of each other's way. @throws {DirectoryHeld | PathUnusable} */

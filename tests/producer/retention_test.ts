@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { toHex } from "../../lib/bytes.ts";
+import { NotEnoughSpace } from "../../lib/errors.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { findCurrent, findRetained, listRetained, OutputPaths } from "../../lib/producer/pairs.ts";
-import { prune, retain } from "../../lib/producer/retention.ts";
+import { isNoRetention, prune, retain } from "../../lib/producer/retention.ts";
 import { encodeTorrent } from "../../lib/torrent/metainfo.ts";
 import { FixtureTorrent } from "../torrent/fixture_torrent.ts";
 
@@ -59,6 +60,26 @@ Deno.test("retain() and prune() keep the newest earlier pairs under other names 
     assert.deepEqual(prune(systemFiles, paths, { current, keep: 0 }), []);
     assert.deepEqual(listRetained(systemFiles, paths), []);
     assert.equal(Deno.readTextFileSync(join(folder, "a.7z")), "content of 400000", "what is current stays");
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("retain() whose torrent found no room means only no retention, and is made good by the next", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const v2 = produce(folder, 100_000);
+    const paths = new OutputPaths(folder);
+    const files = {
+      ...systemFiles,
+      writeAtomic: () => {
+        throw new NotEnoughSpace("full");
+      },
+    };
+    assert.throws(() => retain(files, paths, findCurrent(files, paths)), isNoRetention);
+    assert.throws(() => findRetained(systemFiles, paths, v2), /nothing is whole there/);
+    retain(systemFiles, paths, findCurrent(systemFiles, paths));
+    assert.equal(findRetained(systemFiles, paths, v2).v2, v2);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
