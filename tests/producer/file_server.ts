@@ -19,6 +19,7 @@ export interface Manners {
 export class FileServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #hanging = new Set<() => void>();
+  readonly #stop = new AbortController();
   /** The Range header of each request for the file, "" for none. */
   readonly ranges: string[] = [];
   bytesSent = 0;
@@ -32,6 +33,7 @@ export class FileServer implements AsyncDisposable {
     this.#server = Deno.serve({
       hostname: "127.0.0.1",
       port: 0,
+      signal: this.#stop.signal,
       onListen: () => {},
       onError: () => new Response(),
     }, (request) => {
@@ -49,7 +51,9 @@ export class FileServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const end of this.#hanging) end();
-    await this.#server.shutdown();
+    // An orderly end may wait for ever for an answer whose client has gone.
+    this.#stop.abort();
+    await this.#server.finished;
   }
 
   #answer(request: Request): Response {
