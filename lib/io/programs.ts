@@ -25,6 +25,8 @@ export const systemPrograms: Programs = {
       child = new Deno.Command(program, {
         args: [...args],
         ...(cwd === undefined ? {} : { cwd }),
+        clearEnv: true,
+        env: environment(),
         stdin: "null",
         stdout: "piped",
         stderr: "piped",
@@ -148,3 +150,9 @@ function nameOf(pid: number): string {
 
 /** Why a program failed stands at the end of what it says. */
 const MAX_STDERR_CHARACTERS = 4000;
+
+/** Ours without the producer's key, which is nobody else's business. */
+function environment(): Record<string, string> {
+  const { DHT_PRIVATE_KEY: _, ...others } = Deno.env.toObject();
+  return others;
+}

@@ -203,9 +203,20 @@ class Seeder {
     }
   }
 
+  /** The retained pairs that stay. A folder that cannot be read or emptied is no reason to stop seeding. */
+  #prune(current: string): readonly string[] {
+    try {
+      return prune(this.#machine.files, this.#paths, { current, keep: this.#options.retain });
+    } catch (error) {
+      if (!(error instanceof SnapError)) throw error;
+      this.#note("warning", error.message);
+      return [...this.#retained.keys()];
+    }
+  }
+
   async #loadRetained(signal: AbortSignal): Promise<void> {
     const current = this.#current!.pair.v2;
-    for (const v2 of prune(this.#machine.files, this.#paths, { current, keep: this.#options.retain })) {
+    for (const v2 of this.#prune(current)) {
       if (signal.aborted) return;
       if (this.#all().some(({ pair }) => pair.v2 === v2)) continue;
       try {
@@ -224,7 +235,7 @@ class Seeder {
   /** The successor is published, or will be by somebody else: those before it are retained, or leave. */
   #settleBefore(): void {
     const current = this.#current!.pair.v2;
-    const kept = prune(this.#machine.files, this.#paths, { current, keep: this.#options.retain });
+    const kept = this.#prune(current);
     for (const served of this.#before.splice(0)) this.#retained.set(served.pair.v2, served);
     const nowMs = this.#machine.clock.nowMs();
     for (const [v2, served] of this.#retained) {

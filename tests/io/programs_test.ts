@@ -28,6 +28,18 @@ Deno.test("run() ends a program when the signal aborts, and says when there is n
   });
 });
 
+Deno.test("run() does not hand the producer's key on", async () => {
+  Deno.env.set("DHT_PRIVATE_KEY", "a test value");
+  try {
+    let out = "";
+    const code = 'console.log(Deno.env.has("DHT_PRIVATE_KEY"), Deno.env.has("PATH"))';
+    await programs.run(DENO, ["eval", code], { signal: NEVER, onOutput: (text) => out += text });
+    assert.equal(out, "false true\n");
+  } finally {
+    Deno.env.delete("DHT_PRIVATE_KEY");
+  }
+});
+
 Deno.test("find() knows what is on PATH", () => {
   assert.equal(programs.find("surely-not-a-program"), undefined);
   if (Deno.build.os !== "windows") assert.match(programs.find("surely-not-a-program", "sh") ?? "", /\/sh$/);
