@@ -13,6 +13,7 @@ import {
   readViewSettings,
   type ViewSettings,
 } from "./options.ts";
+import { withView } from "./run_view.ts";
 import { parseDurationMs, parseInfoHash } from "./values.ts";
 import { getJson, getText } from "./get_result.ts";
 
@@ -97,28 +98,11 @@ async function run(
   settings: ViewSettings,
   context: CliContext,
 ): Promise<GetResult> {
-  const [{ get }, { View }, machine] = await Promise.all([
-    import("../mirror/get.ts"),
-    import("../status/view.ts"),
-    context.machine(),
-  ]);
-  const view = new View({
-    level: settings.level,
-    format: settings.format,
-    color: settings.color,
-    bar: context.stderrIsTerminal && context.env["TERM"] !== "dumb",
-    columns: context.columns,
-    write: context.stderr,
-    clock: context.clock,
+  const [{ get }, machine] = await Promise.all([import("../mirror/get.ts"), context.machine()]);
+  return await withView(settings, context, (report) => {
+    for (const text of warnings) report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
+    return get(options, machine, report, context.signal);
   });
-  for (const text of warnings) {
-    view.report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
-  }
-  try {
-    return await get(options, machine, view.report, context.signal);
-  } finally {
-    view.end();
-  }
 }
 
 const DISCOVER_TIMEOUT_MS = 120_000;

@@ -6,7 +6,7 @@ import type { Fixture, FixtureOptions } from "../producer/fixture.ts";
 import { ARCHIVE_NAMES } from "../producer/packer.ts";
 import type { CliContext } from "./context.ts";
 import { addViewOptions, Inputs, readViewSettings } from "./options.ts";
-import { withView } from "./produce_view.ts";
+import { withView } from "./run_view.ts";
 import { parseChoice, parseSize, refused } from "./values.ts";
 
 /** Adds the command to its group. */

@@ -8,7 +8,7 @@ import type { CliContext } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
 import { addViewOptions, collect, Inputs, readBootstrap, readSalt, readViewSettings } from "./options.ts";
 import { hashLines } from "./produce_torrent.ts";
-import { withView } from "./produce_view.ts";
+import { withView } from "./run_view.ts";
 import { addTorrentOptions, readTorrentOptions } from "./torrent_options.ts";
 import { parseAddress, parsePort, refused } from "./values.ts";
 

@@ -11,7 +11,7 @@ import { addKeyOptions, readSigningKey } from "./key_options.ts";
 import { addViewOptions, collect, Inputs, readViewSettings } from "./options.ts";
 import { readSeedOptions } from "./produce_seed.ts";
 import { hashLines } from "./produce_torrent.ts";
-import { withView } from "./produce_view.ts";
+import { withView } from "./run_view.ts";
 import { addTorrentOptions, readTorrentOptions } from "./torrent_options.ts";
 import { type Given, parseChoice, refused } from "./values.ts";
 

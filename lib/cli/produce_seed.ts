@@ -18,7 +18,7 @@ import {
   readSalt,
   readViewSettings,
 } from "./options.ts";
-import { withView } from "./produce_view.ts";
+import { withView } from "./run_view.ts";
 import { parseAddress, parseCount, parsePort, refused } from "./values.ts";
 
 /** Adds the command to its group. */

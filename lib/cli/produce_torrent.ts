@@ -7,7 +7,7 @@ import { formatMagnet } from "../torrent/magnet.ts";
 import type { CreatedTorrent, CreateOptions } from "../producer/create.ts";
 import type { CliContext } from "./context.ts";
 import { addViewOptions, Inputs, readViewSettings } from "./options.ts";
-import { withView } from "./produce_view.ts";
+import { withView } from "./run_view.ts";
 import { addTorrentOptions, readTorrentOptions } from "./torrent_options.ts";
 
 /** Adds the command to its group. */

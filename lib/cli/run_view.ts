@@ -1,4 +1,4 @@
-// How a producer's command shows itself while it runs: events as log lines and a bar, on stderr.
+// How a command shows itself while it runs: events as log lines and a bar, on stderr.
 
 import type { Report } from "../events.ts";
 import type { CliContext } from "./context.ts";
