@@ -67,6 +67,12 @@ export class View {
         } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", "mirror.watcher", workLine(event));
         break;
       }
+      case "discovered":
+      case "switched":
+      case "degraded":
+      case "standing":
+        // For programs that watch; notes say the same to people.
+        break;
       default:
         event satisfies never;
     }
