@@ -17,7 +17,7 @@ import type { Info } from "./metainfo.ts";
 import { Picker } from "./picker.ts";
 import { PieceHasher, pieceRoot } from "./piece_hash.ts";
 import type { PieceLayers } from "./piece_layers.ts";
-import type { PieceSet } from "./piece_set.ts";
+import { PieceSet } from "./piece_set.ts";
 import type { Storage } from "./storage.ts";
 
 /** What became of a block. */
@@ -35,6 +35,8 @@ export class Download {
   readonly storage: Storage;
   /** Pieces that are here and good. */
   readonly here: PieceSet;
+  /** Those among them that peers are told of and may have: all, or none where they do not stay. */
+  readonly shown: PieceSet;
   readonly picker: Picker;
   readonly #blame = new Blame();
   /** Reads pieces back: a v1 torrent's all, a hybrid's that failed. */
@@ -49,12 +51,15 @@ export class Download {
     readonly storage: Storage;
     readonly here: PieceSet;
     readonly random: () => number;
+    /** Pieces do not stay once they were used: peers are told of none. */
+    readonly isPassing?: boolean;
   }) {
     this.info = options.info;
     this.layout = options.layout;
     this.layers = options.layers;
     this.storage = options.storage;
     this.here = options.here;
+    this.shown = options.isPassing === true ? new PieceSet(options.here.size) : options.here;
     const { layers } = options;
     this.picker = new Picker({
       layout: options.layout,

@@ -73,7 +73,7 @@ export class HashService {
     const known = this.#trees.get(piece);
     if (known !== undefined) return known;
     const download = this.#download()!;
-    if (!download.here.has(piece)) return undefined;
+    if (!download.shown.has(piece)) return undefined;
     if (!this.#mayRead(nowMs)) return "later";
     const { layout, storage } = download;
     const hashes = new PieceHasher(layout, storage).leavesOf(piece);

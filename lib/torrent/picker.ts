@@ -6,12 +6,14 @@
 //              ^_________|   failed its hash
 //
 // Order: what the peer holds already, what another left behind, the rarest missing piece, a share of another's
-// piece, and last a block that is on its way from somebody else.
+// piece, and last a block that is on its way from somebody else. Where somebody reads along (`follow`), what that one
+// wants comes before the rarest, and the piece that it waits for is shared at once.
 
 import { ActivePiece, BLOCK_REQUESTED } from "./active_piece.ts";
 import type { Layout, PieceIndex } from "./layout.ts";
 import type { PieceSet } from "./piece_set.ts";
 import { RarityOrder } from "./rarity.ts";
+import type { Wanted } from "./read_window.ts";
 
 /** What the picker must know of a peer. */
 export interface PickerPeer {
@@ -34,6 +36,12 @@ const MAX_ASKERS = 2;
 /** Blocks that a peer is asked for at a time in the end game. */
 const END_GAME_BLOCKS = 8;
 
+/** Pieces of a window that are compared by rarity: with tiny pieces a window has many. */
+const MAX_COMPARED = 256;
+/** A window is no larger than this share of what is missing, so that it closes towards the end. */
+const WINDOW_SHARE = 1 / 8;
+const LEAST_WINDOW = 4;
+
 export class Picker {
   readonly #layout: Layout;
   readonly #rarity: RarityOrder;
@@ -46,6 +54,16 @@ export class Picker {
   readonly #alone = new Set<number>();
   readonly #isReady: (piece: PieceIndex) => boolean;
   readonly #keepHashes: boolean;
+  /** Peers that have no missing piece to begin with, and the generation in which that was found out. */
+  readonly #nothingFor = new Map<number, number>();
+  /** Grows with whatever may give such a peer something to do. */
+  #generation = 0;
+  #look: (() => Wanted) | undefined;
+  /** Where the reader was, and the first piece from there on that may be missing. */
+  #readFrom = 0;
+  #lowest = 0;
+  /** Whether the next piece of the window is the rarest one rather than the next. */
+  #rarestNext = false;
 
   /**
    * @param options.here Pieces that need not be fetched.
@@ -87,12 +105,26 @@ export class Picker {
     return this.#active.get(piece);
   }
 
-  onHave(piece: number): void {
-    this.#rarity.raise(piece);
+  /** Somebody reads along: asked for at each piece that is begun. */
+  follow(look: () => Wanted): void {
+    this.#look = look;
   }
 
-  onBitfield(pieces: PieceSet): void {
+  /** @param peer Whose it is, where that is known: then nobody else is looked at again for it. */
+  onHave(piece: number, peer?: number): void {
+    this.#rarity.raise(piece);
+    this.lookAgain(peer);
+  }
+
+  onBitfield(pieces: PieceSet, peer?: number): void {
     for (const piece of pieces) this.#rarity.raise(piece);
+    this.lookAgain(peer);
+  }
+
+  /** A peer, or any (undefined), may have something to begin with after all. */
+  lookAgain(peer?: number): void {
+    if (peer === undefined) this.#generation++;
+    else this.#nothingFor.delete(peer);
   }
 
   onDontHave(piece: number): void {
@@ -103,6 +135,7 @@ export class Picker {
   onPeerGone(peer: PickerPeer): void {
     if (peer.pieces !== undefined) { for (const piece of peer.pieces) this.#rarity.lower(piece); }
     this.disown(peer.number);
+    this.#nothingFor.delete(peer.number);
   }
 
   /** The peer's pieces may be gone on with by others; one that must have a single sender starts anew. */
@@ -125,8 +158,10 @@ export class Picker {
       this.#own(active, peer.number);
       left -= requestFrom(active, left, take);
     }
+    const wanted = this.#look?.();
+    if (wanted?.waitingFor !== undefined) left -= this.#pickOf(wanted.waitingFor, peer, left, take);
     while (left > 0) {
-      const active = this.#startRarest(peer);
+      const active = this.#start(peer, wanted);
       if (active === undefined) break;
       left -= requestFrom(active, left, take);
     }
@@ -155,6 +190,8 @@ export class Picker {
   #toMissing(active: ActivePiece): void {
     this.#drop(active);
     this.#rarity.add(active.piece);
+    this.#lowest = Math.min(this.#lowest, active.piece);
+    this.#generation++;
   }
 
   #drop(active: ActivePiece): void {
@@ -171,19 +208,74 @@ export class Picker {
     else owned.add(active);
   }
 
-  #startRarest(peer: PickerPeer): ActivePiece | undefined {
-    const found = this.#rarity.first((piece) => {
-      if (!hasPiece(peer, piece)) return false;
-      const index = this.#layout.piece(piece);
-      return index !== undefined && this.#isReady(index);
-    });
-    const piece = found === undefined ? undefined : this.#layout.piece(found);
+  #start(peer: PickerPeer, wanted: Wanted | undefined): ActivePiece | undefined {
+    const found = wanted === undefined ? undefined : this.#findWanted(peer, wanted);
+    const piece = found ?? (wanted?.isStrict === true ? undefined : this.#findRarest(peer));
     if (piece === undefined) return undefined;
     this.#rarity.remove(piece);
     const active = new ActivePiece(piece, this.#layout.blockCount(piece), { keepHashes: this.#keepHashes });
     this.#active.set(piece, active);
     this.#own(active, peer.number);
     return active;
+  }
+
+  #findRarest(peer: PickerPeer): PieceIndex | undefined {
+    if (this.#nothingFor.get(peer.number) === this.#generation) return undefined;
+    let isWaiting = false;
+    const found = this.#rarity.first((piece) => {
+      if (!hasPiece(peer, piece)) return false;
+      const isReady = this.#isReady(piece as PieceIndex);
+      isWaiting ||= !isReady;
+      return isReady;
+    });
+    // Hashes come without a word to us: who only waits for one is looked at again.
+    if (found === undefined && !isWaiting) this.#nothingFor.set(peer.number, this.#generation);
+    return found as PieceIndex | undefined;
+  }
+
+  #findWanted(peer: PickerPeer, wanted: Wanted): PieceIndex | undefined {
+    const { first, from, soonEnd, end, isStrict } = wanted;
+    for (const piece of first) if (this.#canStart(peer, piece)) return piece as PieceIndex;
+    const start = this.#firstMissing(from, end);
+    // Who reads along with us and began when we did wants the same pieces in the same order, and would never have one
+    // that we lack. Where there may be such peers, every second piece is a rare one.
+    this.#rarestNext = !this.#rarestNext && this.#rarity.hasUneven;
+    if (!this.#rarestNext) {
+      for (let piece = start; piece < soonEnd; piece++) {
+        if (this.#canStart(peer, piece)) return piece as PieceIndex;
+      }
+    }
+    const share = Math.max(LEAST_WINDOW, Math.ceil(this.#rarity.count * WINDOW_SHARE));
+    const windowEnd = Math.min(end, start + Math.min(share, MAX_COMPARED));
+    let rarest: number | undefined;
+    for (let piece = start; piece < windowEnd; piece++) {
+      if (!this.#canStart(peer, piece)) continue;
+      if (rarest === undefined || this.#rarity.rank(piece) < this.#rarity.rank(rarest)) rarest = piece;
+    }
+    for (let piece = windowEnd; isStrict && rarest === undefined && piece < end; piece++) {
+      if (this.#canStart(peer, piece)) rarest = piece;
+    }
+    return rarest as PieceIndex | undefined;
+  }
+
+  /** Not beyond `end`. */
+  #firstMissing(from: number, end: number): number {
+    this.#lowest = from < this.#readFrom ? from : Math.max(from, this.#lowest);
+    this.#readFrom = from;
+    while (this.#lowest < end && !this.#rarity.has(this.#lowest)) this.#lowest++;
+    return this.#lowest;
+  }
+
+  #canStart(peer: PickerPeer, piece: number): boolean {
+    return piece < this.#layout.pieceCount && this.#rarity.has(piece) && hasPiece(peer, piece) &&
+      this.#isReady(piece as PieceIndex);
+  }
+
+  /** Blocks of one piece, though another peer may have begun it. */
+  #pickOf(piece: number, peer: PickerPeer, most: number, take: TakeBlock): number {
+    const active = this.#active.get(piece);
+    if (active === undefined || this.#alone.has(piece) || !hasPiece(peer, piece)) return 0;
+    return requestFrom(active, most, take);
   }
 
   /** Shares of other peers' pieces, from the one with the most to do. */

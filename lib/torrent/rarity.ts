@@ -38,6 +38,16 @@ export class RarityOrder {
     return this.#position[piece]! < this.#count && this.#order[this.#position[piece]!] === piece;
   }
 
+  /** Its place in the order: the lower, the rarer. */
+  rank(piece: number): number {
+    return this.#position[piece]!;
+  }
+
+  /** Whether pieces differ in how many have them: who has only a part of all is here, or was. */
+  get hasUneven(): boolean {
+    return this.#ends.length > 1;
+  }
+
   availability(piece: number): number {
     return this.#availability[piece]!;
   }

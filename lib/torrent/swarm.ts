@@ -142,7 +142,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   start(download: Download): void {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
     this.#download = download;
-    this.#introduction = { ...this.#introduction, here: download.here };
+    this.#introduction = { ...this.#introduction, here: download.shown };
     const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
     this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit, onUnreadable });
     for (const peer of this.#company.peers) {
@@ -174,7 +174,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#pex.leave(peer);
     this.#release(peer);
     this.#download?.picker.onPeerGone(peer);
-    this.#refillAll();
+    this.refillAll();
   }
 
   /** The peer broke the protocol: its host is banned when that happens again and again. */
@@ -195,7 +195,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     }
     const slow = this.#aloneWatch.dawdlers(this.#download?.picker, this.#company.peers, nowMs);
     for (const peer of slow) this.#snub(peer, nowMs);
-    this.#refillAll();
+    this.refillAll();
   }
 
   /** Peers that must be closed now. */
@@ -228,7 +228,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   onPieces(peer: PeerCore, change: PiecesChange): void {
     const picker = this.#download?.picker;
     if (change.kind === "have") {
-      picker?.onHave(change.piece);
+      picker?.onHave(change.piece, peer.number);
       if (this.#download?.here.has(change.piece) === false) peer.missingHere++;
       peer.setInterested(peer.missingHere > 0);
     } else if (change.kind === "dont-have") {
@@ -237,7 +237,8 @@ export class Swarm implements PeerOwner<PeerCore> {
     } else {
       this.#updateInterest(peer);
       for (const piece of change.before ?? []) picker?.onDontHave(piece);
-      if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces);
+      picker?.lookAgain(peer.number);
+      if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces, peer.number);
     }
     this.#knowledge.onPieces(peer);
     this.#closeIfNeedless(peer);
@@ -343,7 +344,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       return this.#punish(guilty, `sent bad blocks of piece ${news.piece}`);
     }
     if (news.kind === "layers") this.#listener.onLayers();
-    this.#refillAll();
+    this.refillAll();
   }
 
   onHashReject(peer: PeerCore, span: HashSpan): void {
@@ -366,7 +367,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   /** Those first who gave the most: what a slow one had is not for the next slow one. */
-  #refillAll(): void {
+  refillAll(): void {
     const given = ({ requests }: PeerCore) => requests.rate.total;
     for (const peer of [...this.#company.peers].sort((a, b) => given(b) - given(a))) this.refill(peer);
   }
@@ -375,9 +376,10 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#company.markUseful(peer);
     this.#knowledge.forgetLeaves(piece);
     this.#punish(guilty, `sent bad blocks of piece ${piece}`);
+    const isShown = this.#download?.shown.has(piece) === true;
     for (const other of this.#company.peers) {
-      if (!other.has(piece)) other.sayHave(piece);
-      else if (--other.missingHere === 0) other.setInterested(false);
+      if (other.has(piece)) other.setInterested(--other.missingHere > 0);
+      else if (isShown) other.sayHave(piece);
     }
     this.#listener.onGoodPiece(piece);
     if (this.#download?.isComplete === true) this.#onComplete();
@@ -386,7 +388,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** From here on we only give. */
   #onComplete(): void {
     for (const peer of this.#company.peers) {
-      peer.sayUploadOnly();
+      if (this.#download?.shown.isFull === true) peer.sayUploadOnly();
       this.#closeIfNeedless(peer);
     }
     this.#listener.onComplete();

@@ -114,7 +114,7 @@ export class Uploader {
     const customer = this.#customers.get(peer.number);
     const index = this.#download.layout.checkRequest(piece, begin, length);
     const isTaken = customer !== undefined && !peer.choking && index !== undefined &&
-      this.#download.here.has(index) && customer.queue.length < MAX_REQUESTS_HELD;
+      this.#download.shown.has(index) && customer.queue.length < MAX_REQUESTS_HELD;
     if (!isTaken) return refuse(peer, piece, begin, length);
     customer.queue.push({ piece: index, begin, length });
     this.pump(peer, peer.nowMs);
