@@ -1,8 +1,9 @@
 // What every row of the bench stands on: two sides measured in turns within one run, so that whatever else the machine
-// does hits both; ratios pair by pair, and their median; processor time and peak memory of each side's process.
+// does hits both; processor time and peak memory of each side's process; what a row is and what it answers.
 
 import { join } from "node:path";
-import { PYTHON, type RunningProgram, startProgram } from "../tests/interop/support.ts";
+import { PYTHON, startProgram } from "../tests/interop/support.ts";
+import type { Outcome } from "./report.ts";
 
 /** How much work a row does. */
 export interface Effort {
@@ -10,10 +11,20 @@ export interface Effort {
   readonly size: number;
   /** Measured runs of each side. */
   readonly pairs: number;
-  /** Also the variants that take long and decide nothing. */
+  /** The whole matrix of issue 5 instead of design.md 9's rows. */
   readonly full: boolean;
   /** Where data lies while the bench runs: fast, and large enough for three times `size`. */
   readonly folder: string;
+  /** A compiled nano-snap, for the row that needs one. */
+  readonly binary: string | undefined;
+}
+
+/** One command of the bench. It may give several rows of the table. */
+export interface Row {
+  /** What it can be asked for by. */
+  readonly names: readonly string[];
+  /** @param wanted Those of `names` that were asked for; at least one. */
+  run(effort: Effort, wanted: ReadonlySet<string>): AsyncIterable<Outcome> | Promise<Outcome[]>;
 }
 
 /** What one process took. */
@@ -32,37 +43,17 @@ export interface Sample extends Cost {
   readonly workMs: number;
 }
 
-export interface Row {
-  readonly name: string;
-  /** Least ratio of our rate to theirs. */
-  readonly bar: number;
-  /** Of our side. */
-  readonly maxRssBytes: number;
-  run(effort: Effort): Promise<Comparison[]>;
-}
-
-export interface Comparison {
-  /** The row's name, and the variant's. */
-  readonly row: string;
-  readonly size: number;
-  readonly ours: readonly Sample[];
-  readonly theirs: readonly Sample[];
-  /** Whether the row's bar is for this variant. */
-  readonly counts: boolean;
-}
-
-/** Runs both sides in turns: A B A B. Each gets the number of its turn, from 0. */
-export async function inTurns(
-  pairs: number,
-  sides: { ours: (turn: number) => Promise<Sample>; theirs: (turn: number) => Promise<Sample> },
-): Promise<{ ours: Sample[]; theirs: Sample[] }> {
-  const ours: Sample[] = [];
-  const theirs: Sample[] = [];
-  for (let turn = 0; turn < pairs; turn++) {
-    ours.push(await sides.ours(turn));
-    theirs.push(await sides.theirs(turn));
+/** Runs the sides in turns: A B A B. Each gets the number of its turn, from 0. */
+export async function inTurns<K extends string>(
+  turns: number,
+  sides: Readonly<Record<K, (turn: number) => Promise<Sample>>>,
+): Promise<Record<K, Sample[]>> {
+  const names = Object.keys(sides) as K[];
+  const samples = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, Sample[]>;
+  for (let turn = 0; turn < turns; turn++) {
+    for (const name of names) samples[name].push(await sides[name](turn));
   }
-  return { ours, theirs };
+  return samples;
 }
 
 /** A program under measurement. */
@@ -76,12 +67,14 @@ export interface Measured {
 export async function measure(
   command: string,
   args: readonly string[],
-  options: { scratch: string; deadlineMs: number; cwd?: string },
+  options: { readonly scratch: string; readonly cwd?: string },
 ): Promise<Measured> {
   const out = join(options.scratch, "cost.json");
-  const script = join(import.meta.dirname ?? ".", "py", "measure.py");
-  const started: RunningProgram = startProgram(PYTHON, ["-B", script, out, command, ...args], options);
-  await using program = started;
+  const script = pythonScript("measure.py");
+  await using program = startProgram(PYTHON, ["-B", script, out, command, ...args], {
+    ...options,
+    deadlineMs: DEADLINE_MS,
+  });
   const { code, stdout, stderr } = await program.finished();
   if (code !== 0) throw new Error(`${command} ${args.join(" ")}: exit ${code}\n${stderr}`);
   const cost = JSON.parse(await Deno.readTextFile(out)) as Cost;
@@ -89,8 +82,59 @@ export async function measure(
   return { stdout, stderr, cost };
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** Runs nano-snap from its source, as `measure` does. */
+export async function measureOurs(args: readonly string[], scratch: string): Promise<Measured> {
+  return await measure(Deno.execPath(), [...RUN_MAIN, ...args], { scratch, cwd: ROOT });
 }
+
+/** Runs one of py/, as `measure` does. */
+export async function measureTheirs(
+  script: string,
+  args: readonly string[],
+  scratch: string,
+): Promise<Measured> {
+  return await measure(PYTHON, ["-B", pythonScript(script), ...args], { scratch });
+}
+
+/** What a process that runs has taken until now, all threads (Linux). */
+export type Spent = Omit<Cost, "wallMs">;
+
+export async function spentBy(pid: number): Promise<Spent> {
+  const stat = (await Deno.readTextFile(`/proc/${pid}/stat`)).split(") ").at(-1)!.split(" ");
+  return {
+    userSeconds: Number(stat[11]) / TICKS,
+    systemSeconds: Number(stat[12]) / TICKS,
+    peakRssBytes: await statusBytes(pid, "VmHWM"),
+  };
+}
+
+/** A process's memory: VmRSS now, VmHWM the most it ever had (Linux). */
+export async function statusBytes(pid: number, field: "VmRSS" | "VmHWM"): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)![1]);
+}
+
+/** When a program with `--log-format json` first said so, in milliseconds since 1970. */
+export function timeOf(log: string, message: RegExp): number {
+  for (const line of log.split("\n")) {
+    if (!line.startsWith("{")) continue;
+    const said = JSON.parse(line) as { time: string; message: string };
+    if (message.test(said.message)) return Date.parse(said.time);
+  }
+  throw new Error(`the log has no line ${message}:\n${log}`);
+}
+
+export function pythonScript(name: string): string {
+  return join(import.meta.dirname ?? ".", "py", name);
+}
+
+/** The repository. */
+export const ROOT: string = join(import.meta.dirname ?? ".", "..");
+/** How Deno runs the program from there. */
+export const RUN_MAIN = ["run", "--quiet", "-A", "main.ts"] as const;
+/** No look at the world: only what a row names. */
+export const ALONE = ["--bind", "127.0.0.1", "--port", "0", "--no-dht", "--no-trackers"] as const;
+/** For one run of one side. */
+export const DEADLINE_MS = 600_000;
+/** Of the kernel's clock for processes. */
+const TICKS = 100;

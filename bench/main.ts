@@ -1,25 +1,36 @@
 // `deno task bench`: measures how fast the program is, by hand and on a quiet machine; docs/performance.md says how, and
-// what came of it. Each row is one JSON line on stdout and one line of a table on stderr.
+// what came of it. Each row is one JSON line on stdout and one line of a table on stderr, with its bars, met or not.
 //
-//   --smoke     256 MiB and one pair: fails only at less than half of a bar or twice a bound of memory, twice in a row
-//   --full      also the variants that no bar is for
-//   --pairs N   how often each side runs (5)
+//   --smoke     "leech" and "recheck", 256 MiB, one turn: fails only at less than half of a bar, twice in a row
+//   --full      the whole matrix, hours of it (`deno task bench:full`)
+//   --pairs N   how often each side runs (5; 3 with --full)
 //   --size N    MiB of content (1024)
 //   --dir DIR   where data lies meanwhile (memory if there is enough, otherwise the disk)
+//   --binary F  a compiled nano-snap, for the row "version" (dist/nano-snap where there is one)
 //   NAME…       only these rows
+//
+// Ends with 1 when a bar is not met.
 
-import { statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
-import type { Effort, Row } from "./harness.ts";
-import { leech } from "./leech.ts";
-import { seed } from "./seed.ts";
-import { summarize, type Summary, TABLE_HEAD, tableRow } from "./report.ts";
+import { type Effort, ROOT, type Row } from "./harness.ts";
+import { recheck } from "./recheck.ts";
+import { isMet, jsonLine, type Outcome, TABLE_HEAD, tableRow, tellBar } from "./report.ts";
+import { start } from "./start.ts";
+import { transfer } from "./transfer.ts";
+import { update } from "./update.ts";
+import { version } from "./version.ts";
 
-const ROWS: readonly Row[] = [leech, seed, create];
+/** In design.md 9's order. */
+const ROWS: readonly Row[] = [transfer, create, recheck, start, update, version];
+const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;
+/** The largest content of the matrix. */
+const MATRIX_BYTES = 2 ** 32;
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
@@ -30,15 +41,24 @@ const { values, positionals } = parseArgs({
     pairs: { type: "string" },
     size: { type: "string" },
     dir: { type: "string" },
+    binary: { type: "string" },
   },
 });
-const size = countOf(values.size ?? (values.smoke ? "256" : "1024")) * (1 << 20);
-const pairs = countOf(values.pairs ?? (values.smoke ? "1" : "5"));
+const { smoke, full } = values;
+const known = ROWS.flatMap(({ names }) => names);
+const wanted = positionals.length > 0 ? positionals : smoke ? SMOKE_ROWS : known;
+for (const name of wanted) {
+  if (!known.includes(name)) throw new RangeError(`no row ${name}: ${known.join(" ")}`);
+}
+const size = countOf(values.size ?? (smoke ? "256" : "1024")) * (1 << 20);
+const pairs = countOf(values.pairs ?? (smoke ? "1" : full ? "3" : "5"));
 const folder = await Deno.makeTempDir({
-  dir: values.dir ?? roomyFolder(3 * size),
+  dir: values.dir ?? roomyFolder(3 * (full ? MATRIX_BYTES : size)),
   prefix: "nano-snap-bench-",
 });
-const effort: Effort = { size, pairs, full: values.full, folder };
+const compiled = join(ROOT, "dist", "nano-snap");
+const binary = values.binary ?? (existsSync(compiled) ? compiled : undefined);
+const effort: Effort = { size, pairs, full, folder, binary };
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   // What was started dies with this process.
   Deno.addSignalListener(signal, () => {
@@ -49,9 +69,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 const missed: string[] = [];
 try {
   say(Deno.stderr, TABLE_HEAD);
-  for (const row of ROWS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
-    let misses = await runRow(row);
-    if (values.smoke && misses.length > 0) misses = await runRow(row);
+  for (const row of ROWS) {
+    const names = new Set(row.names.filter((name) => wanted.includes(name)));
+    if (names.size === 0) continue;
+    let misses = await runRow(row, names);
+    if (smoke && misses.length > 0) misses = await runRow(row, names);
     missed.push(...misses);
   }
 } finally {
@@ -61,26 +83,19 @@ for (const text of missed) say(Deno.stderr, `missed: ${text}`);
 Deno.exit(missed.length === 0 ? 0 : 1);
 
 /** @returns What fell short, in words. */
-async function runRow(row: Row): Promise<string[]> {
+async function runRow(row: Row, names: ReadonlySet<string>): Promise<string[]> {
   const misses: string[] = [];
-  for (const comparison of await row.run(effort)) {
-    const summary = summarize(comparison);
-    say(Deno.stdout, JSON.stringify(summary));
-    say(Deno.stderr, tableRow(summary));
-    if (comparison.counts) misses.push(...missesOf(row, summary));
+  for await (const outcome of await row.run(effort, names)) {
+    say(Deno.stdout, jsonLine(outcome));
+    say(Deno.stderr, tableRow(outcome));
+    misses.push(...missesOf(outcome));
   }
   return misses;
 }
 
-function missesOf(row: Row, { ratio, ours }: Summary): string[] {
-  const found: string[] = [];
-  const tolerance = values.smoke ? SMOKE_TOLERANCE : 1;
-  if (ratio < row.bar * tolerance) found.push(`${row.name}: ratio ${ratio}, wanted ${row.bar * tolerance}`);
-  const maxRss = row.maxRssBytes / 1e6 / tolerance;
-  if (ours.peakRssMegabytes > maxRss) {
-    found.push(`${row.name}: peak RSS ${ours.peakRssMegabytes} MB, allowed ${maxRss}`);
-  }
-  return found;
+function missesOf({ row, bars }: Outcome): string[] {
+  const tolerance = smoke ? SMOKE_TOLERANCE : 1;
+  return bars.filter((bar) => !isMet(bar, tolerance)).map((bar) => `${row}: ${tellBar(bar)}`);
 }
 
 /** Memory where there is enough of it: a disk would be what is measured. */
