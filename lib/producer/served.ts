@@ -2,24 +2,20 @@
 // is held open, so that another one may take its name while this one is still being served.
 
 import { dirname } from "node:path";
-import { chanceFrom } from "../chance.ts";
 import { OperationFailed, VerificationFailed } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { type JsonObject, readJsonFile, writeJsonFile } from "../json_file.ts";
 import type { Line } from "../line/line.ts";
 import type { LineMachine } from "../line/machine.ts";
-import { newPeerId, Presence } from "../line/presence.ts";
+import { isWanted, Offer } from "../line/offer.ts";
 import type { FileFacts } from "../ports.ts";
 import { expectedHashes } from "../torrent/check.ts";
-import { Download } from "../torrent/download.ts";
-import { hashesOf } from "../torrent/handshake.ts";
 import { Layout } from "../torrent/layout.ts";
 import type { PieceChecker } from "../torrent/piece_checker.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
-import { PieceSet } from "../torrent/piece_set.ts";
 import { FileStorage } from "../torrent/storage.ts";
-import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
+import type { Swarm } from "../torrent/swarm.ts";
 import type { Pair } from "./pairs.ts";
 import { type FileMark, markOf } from "./snapshot_meta.ts";
 
@@ -48,54 +44,20 @@ export class Served implements AsyncDisposable {
   readonly pair: Pair;
   /** Of the file that is served. */
   readonly mark: FileMark;
-  readonly swarm: Swarm;
-  readonly #options: ServedOptions;
+  readonly #offer: Offer;
   readonly #storage: FileStorage;
-  readonly #stop = new AbortController();
-  readonly #presence: Presence;
-  readonly #tasks: Promise<void>[];
-  #complainedMs = -Infinity;
-  #closed: Promise<void> | undefined;
 
   private constructor(options: ServedOptions, mark: FileMark, storage: FileStorage, layout: Layout) {
-    const { pair, machine, line, trackers, bind, report } = options;
-    const { info, pieceLayers } = pair.metainfo;
-    this.#options = options;
-    this.pair = pair;
+    const { info, pieceLayers } = options.pair.metainfo;
+    this.pair = options.pair;
     this.mark = mark;
     this.#storage = storage;
-    const peerId = newPeerId(machine);
-    const random = chanceFrom(machine.random.bytes(16));
-    this.swarm = new Swarm({
-      hashes: hashesOf(info),
-      wanted: undefined,
-      peerId,
-      client: machine.client,
-      listenPort: line.port,
-      dhtPort: line.dht === undefined ? undefined : line.port,
-      random,
-      upLimit: line.upLimit,
-      listener: this.#listener(),
-    });
     const layers = new PieceLayers(layout, pieceLayers);
-    const here = new PieceSet(layout.pieceCount);
-    here.fill();
-    this.swarm.learnInfo(info, layout, layers);
-    this.swarm.start(new Download({ info, layout, layers, storage, here, random }));
-    this.#presence = new Presence({
-      machine,
-      line,
-      swarm: this.swarm,
-      trackers,
-      peerId,
-      bind,
-      stats: () => ({ downloaded: 0, uploaded: this.swarm.uploadedBytes, left: 0 }),
-      report,
-      signal: this.#stop.signal,
-    });
-    line.session.add(this.swarm);
-    this.#tasks = this.#presence.announce(hashesOf(info));
-    for (const task of this.#tasks) task.catch(options.onBug);
+    this.#offer = new Offer({ ...options, info, layout, layers, storage, logger: LOGGER });
+  }
+
+  get swarm(): Swarm {
+    return this.#offer.swarm;
   }
 
   /**
@@ -134,42 +96,12 @@ export class Served implements AsyncDisposable {
 
   /** Whether any connected peer wants something of it. */
   get isWanted(): boolean {
-    for (const peer of this.swarm.peers) if (peer.wanted) return true;
-    return false;
+    return isWanted(this.swarm);
   }
 
   /** Ends it: trackers are told, connections closed. Safe twice. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    this.#stop.abort();
-    this.#options.line.session.remove(this.swarm);
-    // Nothing reads any more, and trackers may take their time to be told.
-    this.#storage.close();
-    await Promise.allSettled(this.#tasks);
-    await this.#presence[Symbol.asyncDispose]();
-  }
-
-  #listener(): SwarmListener {
-    const { report, machine: { clock }, line } = this.#options;
-    const note = (level: "debug" | "warning", text: string) =>
-      report({ kind: "note", level, logger: LOGGER, text });
-    return {
-      onInfo: () => {},
-      onLayers: () => {},
-      onGoodPiece: () => {},
-      onComplete: () => {},
-      onFault: (peer, why) => note("debug", `Closed ${peer.endpoint.host} (${peer.client}): it ${why}`),
-      onDhtNode: (endpoint) => void line.dht?.tryNode(endpoint),
-      onUnreadable: (why) => {
-        if (clock.nowMs() - this.#complainedMs < COMPLAINT_MS) return;
-        this.#complainedMs = clock.nowMs();
-        note("warning", `Refused a peer's request: ${why}`);
-      },
-    };
+    return this.#offer[Symbol.asyncDispose]();
   }
 }
 
@@ -225,5 +157,3 @@ async function check(
 }
 
 const LOGGER = "producer.seeder";
-/** A broken disk would say the same with each request. */
-const COMPLAINT_MS = 60_000;
