@@ -2,9 +2,10 @@
 //
 // Each connection is one loop: read into the peer's own buffer, let the peer parse it, write what that caused.
 // While a peer does not take what waits for it, nothing more is read from it. A stranger's fault ends its
-// connection; anything else that is thrown (a full disk, a bug) ends the session through `failed`.
+// connection; a disk that takes no more is told to the owner of its torrent; anything else that is thrown (a bug) ends
+// the session through `failed`.
 
-import { WireFault } from "../errors.ts";
+import { SnapError, WireFault } from "../errors.ts";
 import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
 import { equalBytes } from "../bytes.ts";
 import { endpointKey, networkOf } from "./compact.ts";
@@ -60,6 +61,7 @@ export interface SessionOptions {
 export class Session implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #swarms = new Set<Swarm>();
+  readonly #troubleOf = new WeakMap<Swarm, (error: SnapError) => void>();
   readonly #links = new Map<number, Link>();
   /** Those with something to send: a word to one of many idle peers costs nothing at the others. */
   readonly #waiting = new Set<Link>();
@@ -78,7 +80,7 @@ export class Session implements AsyncDisposable {
     if (options.upLimit !== undefined) this.#spawn(this.#pumpForEver(options.upLimit));
   }
 
-  /** Rejects when the session cannot go on: a full disk, or a bug. Never resolves. */
+  /** Rejects when the session cannot go on: a bug, or a full disk where nobody else wants to know. Never resolves. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
@@ -87,8 +89,14 @@ export class Session implements AsyncDisposable {
     return this.#halfOpen;
   }
 
-  add(swarm: Swarm): void {
+  /**
+   * Begins to connect it with its peers.
+   *
+   * @param onTrouble Told when what its peers send cannot be kept; without it such a thing ends the session.
+   */
+  add(swarm: Swarm, onTrouble?: (error: SnapError) => void): void {
     this.#swarms.add(swarm);
+    if (onTrouble !== undefined) this.#troubleOf.set(swarm, onTrouble);
     this.#dialMore();
   }
 
@@ -258,10 +266,11 @@ export class Session implements AsyncDisposable {
         if (this.#options.downLimit !== undefined) await this.#slowDown(this.#options.downLimit, count);
       }
     } catch (error) {
-      if (!(error instanceof WireFault)) throw error;
-      why = error.message;
-      // Before its handshake it may be somebody who meant another torrent, or speaks in cipher first.
-      if (peer.isGreeted) link.swarm?.onBroken(peer);
+      if (error instanceof WireFault) {
+        why = error.message;
+        // Before its handshake it may be somebody who meant another torrent, or speaks in cipher first.
+        if (peer.isGreeted) link.swarm?.onBroken(peer);
+      } else if (!this.#tell(link.swarm, error)) throw error;
     } finally {
       this.#close(link, why);
     }
@@ -284,6 +293,14 @@ export class Session implements AsyncDisposable {
     const { clock } = this.#options;
     limit.spend(count, clock.nowMs());
     await clock.sleep(limit.delayMs(clock.nowMs()), this.#stop.signal);
+  }
+
+  /** @returns Whether somebody takes care of it. */
+  #tell(swarm: Swarm | undefined, error: unknown): boolean {
+    const onTrouble = swarm === undefined ? undefined : this.#troubleOf.get(swarm);
+    if (onTrouble === undefined || !(error instanceof SnapError)) return false;
+    onTrouble(error);
+    return true;
   }
 
   /** After something happened: close whom the swarms condemned, and send what is waiting. */
