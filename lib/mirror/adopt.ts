@@ -26,7 +26,7 @@ import { checkSuspects } from "./suspects.ts";
 export interface Place {
   readonly path: string;
   readonly filePaths: readonly string[];
-  /** The other snapshot, by its hash, that it is and that we finished: it must stay. */
+  /** The other snapshot, by its hash, that it is: it was finished, so it must stay. */
   readonly otherSnapshot: string | undefined;
   /** Whether it may grow into the torrent's content: not another snapshot, and not what a node may have open. */
   readonly mayMove: boolean;
@@ -39,7 +39,7 @@ export interface Place {
  *
  * @throws {PathUnusable} When it is a folder in a file's place, or a file in a folder's.
  */
-export function findPlace({ machine, paths, info }: ContentOptions): Place | undefined {
+export function findPlace({ machine, paths, info, wholes = [] }: ContentOptions): Place | undefined {
   const { files } = machine;
   const path = join(paths.root, info.name);
   const facts = files.stat(path);
@@ -54,9 +54,11 @@ export function findPlace({ machine, paths, info }: ContentOptions): Place | und
   // Not by its path: the data directory may be named in another way than then.
   const isInstalled = installed !== undefined && installed.inode === facts.inode &&
     installed.size === facts.size && installed.mtime === facts.mtimeMs;
-  const isOther = isInstalled && installed.v2 !== nameOf(info);
-  const otherSnapshot = isOther ? installed.v2 : undefined;
-  return { path, filePaths, otherSnapshot, mayMove: !isOther && path !== paths.ledger, allocated };
+  const known = wholes.find((whole) => whole.path === path)?.name ??
+    (isInstalled ? installed.v2 : undefined);
+  const otherSnapshot = known === nameOf(info) ? undefined : known;
+  const mayMove = otherSnapshot === undefined && path !== paths.ledger;
+  return { path, filePaths, otherSnapshot, mayMove, allocated };
 }
 
 /** Checks it against the torrent, as far as that was not done before. @returns The good pieces. */

@@ -25,6 +25,7 @@ export class Content {
   readonly #journal: ResumeJournal;
   readonly #storage: Storage;
   #torrentSaved = false;
+  #isSettled = false;
   #checkpointError: unknown;
 
   private constructor(options: ContentOptions, download: Download, journal: ResumeJournal) {
@@ -94,6 +95,13 @@ export class Content {
     this.#saveTorrent();
   }
 
+  /** Of whole content: everything on stable storage and the journal closed, while the content may still be read. */
+  async settle(): Promise<void> {
+    this.#saveTorrent();
+    await this.#journal.closeClean(this.#storage);
+    this.#isSettled = true;
+  }
+
   /**
    * Everything on stable storage, the journal closed: the next run trusts it all.
    *
@@ -114,8 +122,7 @@ export class Content {
 
   async #close(): Promise<void> {
     try {
-      this.#saveTorrent();
-      await this.#journal.closeClean(this.#storage);
+      if (!this.#isSettled) await this.settle();
     } finally {
       await this.#journal.close();
       this.#storage.close();

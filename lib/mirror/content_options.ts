@@ -20,8 +20,18 @@ export interface ContentOptions {
   readonly layersReady: Promise<void>;
   /** Believe no record of an earlier run: all that is on disk is checked again. */
   readonly force: boolean;
+  /** Other whole snapshots on this disk: only read, whatever the torrent's name is. */
+  readonly wholes?: readonly WholeCopy[];
   readonly signal: AbortSignal;
   readonly report: Report;
+}
+
+/** A snapshot that is whole and recorded as such, and may be served meanwhile. */
+export interface WholeCopy {
+  /** As `nameOf`. */
+  readonly name: string;
+  /** The file, or the folder of a torrent of several, under the torrent's name. */
+  readonly path: string;
 }
 
 /** The name under which a torrent's things lie: v2 in hex, v1 where it has no other. */

@@ -7,6 +7,7 @@ import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { Advance } from "../torrent/advance.ts";
+import type { HashedTorrent } from "../torrent/check.ts";
 import type { Stranger } from "../torrent/company.ts";
 import { hashesOf, type SwarmHashes } from "../torrent/handshake.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
@@ -14,6 +15,7 @@ import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { Content } from "./content.ts";
+import type { WholeCopy } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
@@ -39,6 +41,17 @@ export interface FetchOptions {
   /** Called when the metadata is checked, before anything is written: throws to refuse the torrent. */
   readonly onInfo: (info: Info) => void;
   readonly onPhase: (phase: Phase) => void;
+  /** Whole snapshots on this disk, which are read and never touched. */
+  readonly wholes?: readonly WholeCopy[];
+  /** Told at the start of the torrent's swarm, for whoever counts. */
+  readonly onSwarm?: (swarm: Swarm) => void;
+  /** Awaited once the torrent is understood, before its content is opened. `layersReady`: all its hashes are here. */
+  readonly gate?: (torrent: HashedTorrent, layersReady: Promise<void>) => Promise<void>;
+  /**
+   * Awaited once all is here, on stable storage, and recorded as such: connected peers are served until it resolves or
+   * the signal aborts. The content may be renamed meanwhile.
+   */
+  readonly onWhole?: (fetched: Fetched) => Promise<void>;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -74,6 +87,8 @@ class Fetch implements SwarmListener {
   readonly #tasks: Promise<void>[] = [];
   readonly #advance = new Advance();
   #content: Content | undefined;
+  /** Nothing is being fetched: somebody decides whether it is to be, or it has been. */
+  #isResting = false;
   #sawFirstPiece = false;
   #lastProgressMs: number;
   #lastComplaintMs: number;
@@ -107,6 +122,7 @@ class Fetch implements SwarmListener {
       signal: this.#stop.signal,
     });
     for (const promise of [this.#broken.promise, this.#infoCame.promise]) promise.catch(() => {});
+    options.onSwarm?.(this.#swarm);
   }
 
   async run(): Promise<Fetched> {
@@ -115,7 +131,7 @@ class Fetch implements SwarmListener {
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort);
     line.session.failed.catch((error) => this.#broken.reject(error));
-    line.session.add(this.#swarm);
+    line.session.add(this.#swarm, (error) => this.#broken.reject(error));
     let isWhole = false;
     try {
       this.#spawn(this.#tickForEver());
@@ -165,7 +181,7 @@ class Fetch implements SwarmListener {
   }
 
   async #fetch(): Promise<Fetched> {
-    const { target, onInfo, onPhase } = this.#options;
+    const { target, onInfo, onPhase, onWhole } = this.#options;
     this.#hunt(hashesOfTarget(target));
     if (target.metainfo === undefined) onPhase("downloading_metadata");
     const metainfo = target.metainfo ?? await this.#metadata();
@@ -175,6 +191,7 @@ class Fetch implements SwarmListener {
     const layers = info.kind === "v1" ? undefined : new PieceLayers(layout, metainfo.pieceLayers);
     this.#swarm.learnInfo(info, layout, layers);
     if (layers?.isComplete !== false) this.#layersCame.resolve();
+    await this.#passGate({ info, layout, layers });
     onPhase("checking");
     const content = await this.#openContent(info, layout, layers);
     this.#content = content;
@@ -184,7 +201,21 @@ class Fetch implements SwarmListener {
     await this.#unlessBroken(this.#completed.promise);
     this.#reportProgress();
     onPhase("finished");
-    return { info, path: content.path, downloadedBytes: this.#swarm.downRate.total };
+    const fetched = { info, path: content.path, downloadedBytes: this.#swarm.downRate.total };
+    if (onWhole === undefined) return fetched;
+    this.#isResting = true;
+    await content.settle();
+    await this.#unlessBroken(onWhole(fetched));
+    return fetched;
+  }
+
+  async #passGate(torrent: HashedTorrent): Promise<void> {
+    const { gate } = this.#options;
+    if (gate === undefined) return;
+    this.#isResting = true;
+    await this.#unlessBroken(gate(torrent, this.#layersCame.promise));
+    this.#isResting = false;
+    this.#lastProgressMs = this.#lastComplaintMs = this.#clock.nowMs();
   }
 
   async #metadata(): Promise<Metainfo> {
@@ -198,7 +229,7 @@ class Fetch implements SwarmListener {
   }
 
   #openContent(info: Info, layout: Layout, layers: PieceLayers | undefined): Promise<Content> {
-    const { machine, paths, force, report, signal } = this.#options;
+    const { machine, paths, force, wholes = [], report, signal } = this.#options;
     const layersReady = this.#unlessBroken(this.#layersCame.promise);
     layersReady.catch(() => {});
     return Content.open({
@@ -209,6 +240,7 @@ class Fetch implements SwarmListener {
       layers,
       layersReady,
       force,
+      wholes,
       signal,
       report: (event) => {
         // Whoever is checking is not stalled.
@@ -246,6 +278,7 @@ class Fetch implements SwarmListener {
     while (!this.#stop.signal.aborted) {
       await this.#clock.sleep(TICK_MS, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
+      if (this.#isResting) continue;
       this.#content?.tick();
       this.#reportProgress();
       this.#watchForStall();

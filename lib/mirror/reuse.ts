@@ -24,22 +24,23 @@ export interface OldCopy extends HashedTorrent {
   readonly what: string;
 }
 
-/** Snapshots of which a part was fetched, and a finished one in the torrent's place, as far as their hashes are known. */
+/** Snapshots of which a part was fetched, and finished ones here or there, as far as their hashes are known. */
 export function findOldCopies(options: ContentOptions, place: Place | undefined): OldCopy[] {
-  const { machine: { files }, paths, info } = options;
+  const { machine: { files }, paths, info, wholes = [] } = options;
   const own = nameOf(info);
   const copies: OldCopy[] = [];
+  const seen = new Set([own]);
   const add = (name: string, folder: string, whole: boolean) => {
-    const torrent = savedTorrent(options, name);
+    const torrent = seen.has(name) ? undefined : savedTorrent(options, name);
+    seen.add(name);
     if (torrent === undefined) return;
     const filePaths = filePathsIn(folder, torrent.info);
     const pieces = whole ? torrent.layout.pieces() : pieceIndices(peek(options, torrent, name, filePaths));
     copies.push({ ...torrent, filePaths, pieces, what: shortHash(name) });
   };
   if (place?.otherSnapshot !== undefined) add(place.otherSnapshot, paths.root, true);
-  for (const name of files.list(dirname(paths.incoming(own)))) {
-    if (name !== own) add(name, paths.incoming(name), false);
-  }
+  for (const { name, path } of wholes) add(name, dirname(path), true);
+  for (const name of files.list(dirname(paths.incoming(own)))) add(name, paths.incoming(name), false);
   return copies;
 }
 
