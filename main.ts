@@ -43,6 +43,7 @@ const exitCode = await runCli(Deno.args, {
   signal: stopping.signal,
   onHangup,
   runtime: `deno ${Deno.version.deno}`,
+  v8: Deno.version.v8,
   target: Deno.build.target,
 });
 Deno.exit(exitCode);

@@ -55,6 +55,7 @@ const PAGES = [
   "README.md",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
+  "docs/install.md",
   "docs/mirror-leech-mode.md",
   "docs/performance.md",
   "docs/producer-guide.md",
@@ -96,7 +97,7 @@ Deno.test("ARCHITECTURE.md names every file of lib/ in its folder's part, and no
     const files = list(folder).filter((name) => name.endsWith(".ts"));
     assert.deepEqual(parts.get(folder)?.toSorted(), files, `in the part of ${folder}`);
   }
-  const all = new Set(folders.flatMap(list));
+  const all = new Set([...folders, "deploy"].flatMap(list));
   const elsewhere = text.replaceAll(/tests\/\S+/g, "").matchAll(/`(?:[a-z]+\/)*([a-z0-9_]+\.ts)`/g);
   for (const [, name = ""] of elsewhere) {
     assert.ok(all.has(name) || name === "main.ts" || name === "mod.ts", name);
@@ -122,6 +123,7 @@ async function helpOfGet(): Promise<string> {
     machine: never,
     signal: new AbortController().signal,
     runtime: "deno",
+    v8: "0",
     target: "none",
   };
   assert.equal(await runCli(["get", "--help"], context), EXIT.done);

@@ -11,12 +11,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   torrent: [],
   extract: [],
   ledger: [],
+  release: [],
   snapshot: ["dht"],
   line: ["snapshot", "dht", "torrent"],
   mirror: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   producer: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   status: ["snapshot", "torrent", "extract", "ledger"],
-  cli: ["mirror", "producer", "status", "line", "snapshot", "dht", "torrent", "extract", "ledger"],
+  cli: ["mirror", "producer", "status", "line", "snapshot", "dht", "torrent", "extract", "ledger", "release"],
   io: [], // implements lib/ports.ts; nothing in lib imports it
 };
 

@@ -27,7 +27,8 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** Calls this at each SIGHUP from now on; a program that never asked for it is ended by one. */
   readonly onHangup: (listener: () => void) => void;
-  /** "deno 2.9.6", and "x86_64-unknown-linux-gnu". */
+  /** "deno 2.9.6", "15.0.245.2-rusty", and "x86_64-unknown-linux-gnu". */
   readonly runtime: string;
+  readonly v8: string;
   readonly target: string;
 }

@@ -4,14 +4,15 @@
 // 100 ms (41 against 64 ms of the whole process here, 17 of them the runtime's), but commander is one package
 // without dependencies of 0.3 MB against two of 4.2 MB, and its help and suggestions are what users know. It brings
 // no completions or man page; the command tree that it keeps has all that those need.
+//
+// A command's file is loaded when its command is called; all of them only when none is named. So `version` and
+// `get --help` stay as quick as they are, however many commands there are.
 
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../about.ts";
 import { EXIT, InvariantBroken, UsageError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
 import { failureOf } from "./failure.ts";
-import { addGet } from "./get.ts";
-import { addProduce } from "./produce.ts";
 import { addVersion, versionText } from "./version.ts";
 
 /**
@@ -22,7 +23,7 @@ import { addVersion, versionText } from "./version.ts";
  */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
   const words = withCommand(args);
-  const program = makeProgram(context);
+  const program = await makeProgram(context, words[0]);
   try {
     const later = LATER_COMMANDS.find((name) => name === words[0]);
     if (later !== undefined) {
@@ -46,7 +47,8 @@ export function withCommand(args: readonly string[]): readonly string[] {
   return args.includes("--once") ? ["get", ...args.filter((word) => word !== "--once")] : ["swarm", ...args];
 }
 
-function makeProgram(context: CliContext): Command {
+/** With the command that is called, or with all of them where the word is none. */
+async function makeProgram(context: CliContext, called: string | undefined): Promise<Command> {
   const program = new Command("nano-snap")
     .description(
       "Gets a Nano node its ledger: signed by its authority, fetched from peers, verified to the last byte.",
@@ -62,7 +64,10 @@ function makeProgram(context: CliContext): Command {
     })
     .exitOverride();
   program.addHelpText("after", "\nStart here:\n  nano-snap get --extract");
-  for (const add of [addGet, addProduce, addVersion]) add(program, context);
+  const wanted = COMMANDS.filter(({ names }) => called !== undefined && names.includes(called));
+  for (const add of await Promise.all((wanted.length > 0 ? wanted : COMMANDS).map(({ load }) => load()))) {
+    add(program, context);
+  }
   passOn(program);
   return program.helpOption("-h, --help", "say this");
 }
@@ -109,6 +114,19 @@ function notInThisVersion(name: string): UsageError {
   return new UsageError(`${name} is not in this version (${VERSION}); see what is: nano-snap --help`);
 }
 
+interface LazyCommand {
+  /** As the command's file has them, aliases too. */
+  readonly names: readonly string[];
+  /** A literal `import()`, so that `deno compile` finds the file. */
+  readonly load: () => Promise<(program: Command, context: CliContext) => void>;
+}
+
+/** In the order of the help. */
+const COMMANDS: readonly LazyCommand[] = [
+  { names: ["get", "once"], load: async () => (await import("./get.ts")).addGet },
+  { names: ["produce"], load: async () => (await import("./produce.ts")).addProduce },
+  { names: ["version"], load: () => Promise.resolve(addVersion) },
+];
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 /** Announced, not made yet: saying so is better than "unknown command". */
 const LATER_COMMANDS = [

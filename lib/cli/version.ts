@@ -1,7 +1,7 @@
 // `nano-snap version`: which build this is and whom it trusts. It loads nothing heavy: scripts call it often.
 
 import type { Command } from "commander";
-import { EMBEDDED_AUTHORITY, VERSION } from "../about.ts";
+import { BUILD, type Build, EMBEDDED_AUTHORITY, VERSION } from "../about.ts";
 import type { CliContext } from "./context.ts";
 
 /** Adds the command to the program. */
@@ -16,16 +16,30 @@ export function addVersion(program: Command, context: CliContext): void {
   });
 }
 
-/** One line for people, and the key under it. */
-export function versionText(context: Pick<CliContext, "runtime" | "target">): string {
-  return `nano-snap ${VERSION} (${context.runtime}, ${context.target})\nauthority ${EMBEDDED_AUTHORITY}\n`;
+/** What it is, what it was made of, whom it trusts: a line each. The first begins "nano-snap VERSION ", for scripts. */
+export function versionText(context: Pick<CliContext, "runtime" | "target">, build = BUILD): string {
+  return `nano-snap ${VERSION} (${context.runtime}, ${context.target})\n${buildText(build)}\n` +
+    `authority ${EMBEDDED_AUTHORITY}\n`;
 }
 
-function versionJson(context: CliContext): string {
+function buildText(build: Build | undefined): string {
+  if (build === undefined) return "development, run from source";
+  return `commit ${build.commit} of ${build.date.slice(0, 10)}${build.modified ? ", modified" : ""}`;
+}
+
+/** One line. `commit` and `date` are "development" and null when it runs from source. */
+export function versionJson(
+  context: Pick<CliContext, "runtime" | "v8" | "target">,
+  build: Build | undefined = BUILD,
+): string {
   const facts = {
     name: "nano-snap",
     version: VERSION,
-    runtime: context.runtime,
+    commit: build?.commit ?? "development",
+    date: build?.date ?? null,
+    modified: build?.modified ?? false,
+    deno: context.runtime.replace(/^deno /, ""),
+    v8: context.v8,
     target: context.target,
     authority: EMBEDDED_AUTHORITY,
   };

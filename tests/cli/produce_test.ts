@@ -48,6 +48,7 @@ class Desk implements Disposable {
       machine: () => Promise.resolve(MACHINE),
       signal: new AbortController().signal,
       runtime: "deno 0.0.0",
+      v8: "1.1",
       target: "test",
     });
     return heard;

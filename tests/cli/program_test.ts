@@ -17,6 +17,7 @@ async function said(words: string, signal = new AbortController().signal) {
     machine: () => Promise.reject(new PathUnusable("Cannot use this machine: it is a test")),
     signal,
     runtime: "deno 0.0.0",
+    v8: "1.1",
     target: "test",
   });
   return heard;
@@ -123,11 +124,22 @@ Deno.test("runCli() tells a stopped run by its signal, whatever failed because o
 Deno.test("runCli() gives the version as text and as one JSON object", async () => {
   assert.match(
     (await said("version")).stdout,
-    /^nano-snap \d+\.\d+\.\d+ \(deno 0\.0\.0, test\)\nauthority [0-9a-f]{64}\n$/,
+    /^nano-snap \d+\.\d+\.\d+ \(deno 0\.0\.0, test\)\ndevelopment, run from source\nauthority [0-9a-f]{64}\n$/,
   );
   assert.equal((await said("--version")).stdout, (await said("version")).stdout);
   const facts = JSON.parse((await said("version --json")).stdout);
-  assert.deepEqual(Object.keys(facts), ["name", "version", "runtime", "target", "authority"]);
+  assert.deepEqual(Object.keys(facts), [
+    "name",
+    "version",
+    "commit",
+    "date",
+    "modified",
+    "deno",
+    "v8",
+    "target",
+    "authority",
+  ]);
+  assert.deepEqual([facts.commit, facts.date, facts.deno, facts.v8], ["development", null, "0.0.0", "1.1"]);
 });
 
 Deno.test("failureOf() calls what has no sentence of its own our bug, with its stack and where to report it", () => {
