@@ -28,6 +28,8 @@ export interface TransferProgress {
   readonly connections: number;
   /** Seconds to go at this rate; undefined when nothing moves. */
   readonly etaSeconds: number | undefined;
+  /** How much is unpacked of what comes; undefined or absent where nothing is. */
+  readonly unpacked?: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
 }
 
 /** A whole snapshot on disk, as a mirror serves it. */

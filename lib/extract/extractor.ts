@@ -3,6 +3,7 @@
 // on serving peers; lib/mirror checks the ledger and then calls placeLedger.
 
 import type { ArchiveFormat, Progress } from "./archive.ts";
+import type { PieceGate } from "./gate.ts";
 
 /** One archive to unpack. */
 export interface ExtractRequest {
@@ -10,6 +11,8 @@ export interface ExtractRequest {
   readonly archive: string;
   /** An existing folder on the final file's filesystem: `data.ldb.partial` is made there, replacing an old one. */
   readonly into: string;
+  /** The archive is still coming: reads wait until its pieces are opened. Made for this one job. */
+  readonly gate?: PieceGate;
   /** Ends the work soon; the partial file is removed and the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
@@ -32,7 +35,8 @@ export interface Extracted {
 export interface Extractor {
   /**
    * @throws {VerificationFailed} The archive is damaged, of no known kind, or holds anything but one `data.ldb`.
-   * @throws {NotEnoughSpace} Before the first byte where the archive declares a size, else when space runs out.
+   * @throws {NotEnoughSpace} Before the first byte where the archive declares a size, else when space runs out. What
+   *   an archive that is still coming will take counts too.
    * @throws {PathUnusable} The archive cannot be read or the folder not written.
    * @throws {OperationFailed} This runtime or the decoder's memory is not enough for this archive.
    */

@@ -20,6 +20,7 @@ export class LedgerOutput implements LedgerSink {
   readonly #folder: string;
   readonly #beforeWrite: () => void;
   readonly #onProgress: Progress;
+  readonly #toComeBytes: () => number;
   readonly #head = new Uint8Array(LEDGER_HEAD_BYTES);
   #file: OpenFile | undefined;
   #exact: number | undefined;
@@ -30,12 +31,22 @@ export class LedgerOutput implements LedgerSink {
   /**
    * @param options.beforeWrite Called often; ends the job by throwing.
    * @param options.onProgress Told what is written, while the size is known.
+   * @param options.toComeBytes What else is going to be written to this disk: an archive that is still coming.
    */
-  constructor(options: { files: Files; folder: string; beforeWrite: () => void; onProgress: Progress }) {
+  constructor(
+    options: {
+      files: Files;
+      folder: string;
+      beforeWrite: () => void;
+      onProgress: Progress;
+      toComeBytes?: () => number;
+    },
+  ) {
     this.#files = options.files;
     this.#folder = options.folder;
     this.#beforeWrite = options.beforeWrite;
     this.#onProgress = options.onProgress;
+    this.#toComeBytes = options.toComeBytes ?? (() => 0);
     this.path = `${options.folder}/${LEDGER_NAME}.partial`;
   }
 
@@ -52,7 +63,8 @@ export class LedgerOutput implements LedgerSink {
 
   expect(atLeastBytes: number): void {
     const free = this.#files.freeBytes(this.#folder);
-    if (atLeastBytes + RESERVE_BYTES > free) this.#refuseForSpace(atLeastBytes, free);
+    const toCome = this.#toComeBytes();
+    if (atLeastBytes + toCome + RESERVE_BYTES > free) this.#refuseForSpace(atLeastBytes, free, toCome);
   }
 
   write(bytes: Uint8Array): void {
@@ -104,17 +116,18 @@ export class LedgerOutput implements LedgerSink {
 
   #findRoom(wanted: number): void {
     const free = this.#files.freeBytes(this.#folder);
-    const room = free - RESERVE_BYTES;
-    if (room < wanted) this.#refuseForSpace(wanted, free);
+    const toCome = this.#toComeBytes();
+    const room = free - RESERVE_BYTES - toCome;
+    if (room < wanted) this.#refuseForSpace(wanted, free, toCome);
     this.#roomUntil = this.#written + Math.min(room, SPACE_CHECK_BYTES);
   }
 
-  #refuseForSpace(wanted: number, free: number): never {
+  #refuseForSpace(wanted: number, free: number, toCome: number): never {
+    const archive = toCome > 0 ? `, ${sizeText(toCome)} for what is missing of the archive` : "";
     throw new NotEnoughSpace(
-      `Cannot unpack the ledger into ${this.#folder}: needs ${sizeText(wanted)} and ${
+      `Cannot unpack the ledger into ${this.#folder}: needs ${sizeText(wanted)}${archive} and ${
         sizeText(RESERVE_BYTES)
-      } ` +
-        `that must stay free, has ${sizeText(free)}`,
+      } that must stay free, has ${sizeText(free)}`,
     );
   }
 }

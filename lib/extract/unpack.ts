@@ -27,13 +27,21 @@ export interface UnpackJob {
   readonly into: string;
   /** Called before each read and write; ends the job by throwing. */
   readonly checkCancelled: () => void;
+  /** Bytes that others are going to write to the same disk meanwhile. */
+  readonly toComeBytes?: () => number;
   readonly onProgress: Progress;
 }
 
 /** @see Extractor.extract For results and errors. */
 export async function unpackLedger(files: Files, job: UnpackJob): Promise<Extracted> {
   const { checkCancelled, onProgress } = job;
-  const output = new LedgerOutput({ files, folder: job.into, beforeWrite: checkCancelled, onProgress });
+  const output = new LedgerOutput({
+    files,
+    folder: job.into,
+    beforeWrite: checkCancelled,
+    onProgress,
+    ...(job.toComeBytes && { toComeBytes: job.toComeBytes }),
+  });
   const source: ArchiveSource = {
     size: job.source.size,
     readAt(into, at) {

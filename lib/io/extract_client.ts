@@ -1,5 +1,5 @@
 // Extraction in a Worker of its own: one is started for each archive and ended with it. The only state that both
-// sides share is the stop flag.
+// sides share is the stop flag, and the gate of an archive that is still coming.
 
 import { InvariantBroken, OperationFailed } from "../errors.ts";
 import { LEDGER_NAME } from "../extract/safe_path.ts";
@@ -14,7 +14,10 @@ export class WorkerExtractor implements Extractor {
     const { signal } = request;
     signal?.throwIfAborted();
     const stop = new Int32Array(new SharedArrayBuffer(4));
-    const askToStop = () => void Atomics.store(stop, 0, 1);
+    const askToStop = () => {
+      Atomics.store(stop, 0, 1);
+      request.gate?.wake();
+    };
     // A static URL: it is how `deno compile` learns which module the binary must carry.
     const worker = new Worker(new URL("./extract_worker.ts", import.meta.url), { type: "module" });
     signal?.addEventListener("abort", askToStop);
@@ -35,6 +38,7 @@ export class WorkerExtractor implements Extractor {
           archive: request.archive,
           into: request.into,
           stop: stop.buffer as SharedArrayBuffer,
+          gate: request.gate?.memory,
         };
         worker.postMessage(job);
       });

@@ -2,8 +2,9 @@
 // synchronous call, so it must not be where peers are served. It hears one message, the job; to stop it there is a
 // flag in shared memory, because it reads no messages while it decodes.
 
-import { sourceOf } from "../extract/archive.ts";
+import { type ArchiveSource, sourceOf } from "../extract/archive.ts";
 import type { Extracted } from "../extract/extractor.ts";
+import { type GateMemory, PieceGate } from "../extract/gate.ts";
 import { unpackLedger } from "../extract/unpack.ts";
 import { systemFiles } from "./files.ts";
 import { type Failure, failureOf } from "./worker_failure.ts";
@@ -14,6 +15,8 @@ export interface ExtractJob {
   readonly into: string;
   /** One Int32; anything but 0 asks the Worker to stop, remove what it wrote and answer "cancelled". */
   readonly stop: SharedArrayBuffer;
+  /** Of an archive that is still coming. */
+  readonly gate: GateMemory | undefined;
 }
 
 /** What the Worker answers: progress a few times a second, then exactly one of the others. */
@@ -43,16 +46,23 @@ scope.onmessage = (event) => {
 
 async function run(job: ExtractJob): Promise<Extracted> {
   const stop = new Int32Array(job.stop);
+  const checkCancelled = () => {
+    if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
+  };
+  const gate = job.gate && new PieceGate(job.gate);
+  // Its own handle: the other thread goes on writing through another.
   const archive = systemFiles.open(job.archive, "read");
+  const source: ArchiveSource = gate === undefined
+    ? sourceOf(archive)
+    : gate.source((into, at) => archive.readAt(into, at), { checkStopped: checkCancelled });
   let toldMs = -Infinity;
   try {
     return await unpackLedger(systemFiles, {
-      source: sourceOf(archive),
+      source,
       archive: job.archive,
       into: job.into,
-      checkCancelled() {
-        if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
-      },
+      checkCancelled,
+      toComeBytes: () => gate?.toComeBytes ?? 0,
       onProgress(done, total) {
         const nowMs = performance.now();
         if (nowMs - toldMs < PROGRESS_MS && done < total) return;

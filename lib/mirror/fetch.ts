@@ -23,6 +23,24 @@ import { hashesOfTarget, type Target } from "./target.ts";
 import { newPeerId, Presence } from "../line/presence.ts";
 import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
 
+/** How much of something is done. */
+export interface Share {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Somebody who reads the content while it comes. */
+export interface ContentReader {
+  /** The content's place is open and what is there is known. Called once, before more comes. */
+  begin(content: Content, bytesPerSecond: () => number): void;
+  /** One more piece is verified and written. Must not throw, must not wait. */
+  onGoodPiece(piece: PieceIndex): void;
+  /** Rejects when there is no sense in fetching on. */
+  readonly failed: Promise<never>;
+  /** undefined before there is any. */
+  readonly progress: Share | undefined;
+}
+
 export interface FetchOptions {
   readonly machine: Machine;
   readonly paths: DataPaths;
@@ -52,6 +70,8 @@ export interface FetchOptions {
    * the signal aborts. The content may be renamed meanwhile.
    */
   readonly onWhole?: (fetched: Fetched) => Promise<void>;
+  /** Somebody who reads the content while it comes. */
+  readonly reader?: ContentReader | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -126,11 +146,13 @@ class Fetch implements SwarmListener {
   }
 
   async run(): Promise<Fetched> {
-    const { line, signal } = this.#options;
+    const { line, signal, reader } = this.#options;
     const onAbort = () => this.#broken.reject(signal.reason);
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort);
-    line.session.failed.catch((error) => this.#broken.reject(error));
+    for (const failed of [line.session.failed, reader?.failed]) {
+      failed?.catch((error) => this.#broken.reject(error));
+    }
     line.session.add(this.#swarm, (error) => this.#broken.reject(error));
     let isWhole = false;
     try {
@@ -160,6 +182,7 @@ class Fetch implements SwarmListener {
 
   onGoodPiece(piece: PieceIndex): void {
     this.#content?.addPiece(piece);
+    this.#options.reader?.onGoodPiece(piece);
     if (this.#sawFirstPiece) return;
     this.#sawFirstPiece = true;
     this.#note("debug", `first verified block is on disk (piece ${piece})`);
@@ -181,7 +204,7 @@ class Fetch implements SwarmListener {
   }
 
   async #fetch(): Promise<Fetched> {
-    const { target, onInfo, onPhase, onWhole } = this.#options;
+    const { target, onInfo, onPhase, onWhole, reader } = this.#options;
     this.#hunt(hashesOfTarget(target));
     if (target.metainfo === undefined) onPhase("downloading_metadata");
     const metainfo = target.metainfo ?? await this.#metadata();
@@ -196,6 +219,7 @@ class Fetch implements SwarmListener {
     const content = await this.#openContent(info, layout, layers);
     this.#content = content;
     onPhase("downloading");
+    reader?.begin(content, () => this.#swarm.downRate.perSecond(this.#clock.nowMs()));
     this.#swarm.start(content.download);
     this.#options.line.session.flush();
     await this.#unlessBroken(this.#completed.promise);
@@ -309,6 +333,7 @@ class Fetch implements SwarmListener {
         seeds,
         connections: this.#swarm.connections,
         etaSeconds: downRate > 0 ? leftBytes / downRate : undefined,
+        unpacked: this.#options.reader?.progress,
       },
     });
   }

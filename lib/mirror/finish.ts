@@ -5,6 +5,7 @@
 import { dirname, join } from "node:path";
 import type { Report } from "../events.ts";
 import { toHex } from "../bytes.ts";
+import type { Extracted } from "../extract/extractor.ts";
 import { findArchive } from "../extract/folder.ts";
 import { placeLedger } from "../extract/place.ts";
 import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
@@ -18,6 +19,7 @@ import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.
 import type { Machine } from "./machine.ts";
 import { writeMirrorState, writeSnapshotMeta } from "./mirror_state.ts";
 import type { GetResult, LedgerSummary } from "./options.ts";
+import type { Unpacking } from "./unpacking.ts";
 
 export interface FinishOptions {
   readonly machine: Machine;
@@ -27,6 +29,8 @@ export interface FinishOptions {
   readonly extract: boolean;
   readonly keepArchive: boolean;
   readonly fetched: Fetched;
+  /** What was begun while it was fetched; undefined when nothing was. */
+  readonly unpacking: Unpacking | undefined;
   /** undefined when the torrent was named without a pointer. */
   readonly candidate: Candidate | undefined;
   readonly startedMs: number;
@@ -86,21 +90,25 @@ function placeArchive({ files }: Machine, paths: DataPaths, { info, path }: Fetc
 }
 
 /** Unpacks beside the final place, looks into the ledger, and only then renames it. */
-async function unpack({ machine, paths, fetched, report, signal }: FinishOptions): Promise<LedgerFacts> {
-  const { files, extractor } = machine;
+async function unpack(options: FinishOptions): Promise<LedgerFacts> {
+  const { machine: { files }, paths, report, unpacking } = options;
+  const extracted = await (unpacking?.result() ?? extract(options));
+  const facts = checkLedger(options.machine, extracted.path);
+  for (const text of facts.warnings) report({ kind: "note", level: "warning", logger: "extract", text });
+  placeLedger(files, { partial: extracted.path, folder: paths.root });
+  return facts;
+}
+
+function extract({ machine, paths, fetched, report, signal }: FinishOptions): Promise<Extracted> {
   const { info, path } = fetched;
   const folder = { name: info.name, path, members: info.files.map((file) => file.path) };
-  const extracted = await extractor.extract({
-    archive: info.isSingleFile ? path : findArchive(files, folder),
+  return machine.extractor.extract({
+    archive: info.isSingleFile ? path : findArchive(machine.files, folder),
     into: paths.root,
     signal,
     onProgress: (doneBytes, totalBytes) =>
       report({ kind: "work", label: "Extracting", doneBytes, totalBytes }),
   });
-  const facts = checkLedger(machine, extracted.path);
-  for (const text of facts.warnings) report({ kind: "note", level: "warning", logger: "extract", text });
-  placeLedger(files, { partial: extracted.path, folder: paths.root });
-  return facts;
 }
 
 function checkLedger({ files }: Machine, path: string): LedgerFacts {

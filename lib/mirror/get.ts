@@ -21,6 +21,7 @@ import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
 import type { GetOptions, GetResult } from "./options.ts";
+import { Unpacking } from "./unpacking.ts";
 import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
 
 /**
@@ -46,6 +47,8 @@ interface Begun {
   readonly target: Target;
   readonly stop: AbortController;
   readonly fetched: Promise<Fetched>;
+  /** Follows the fetch, with `extract`. */
+  readonly unpacking: Unpacking | undefined;
 }
 
 class Run {
@@ -92,6 +95,7 @@ class Run {
     let candidate: Candidate | undefined;
     let target: Target;
     let fetched: Fetched;
+    let unpacking: Unpacking | undefined;
     try {
       if (this.#named?.kind === "target") target = this.#named.target;
       else {
@@ -100,13 +104,19 @@ class Run {
       }
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
-      fetched = this.#wholeArchive(target) ?? await this.#begin(line, target).fetched;
+      const whole = this.#wholeArchive(target);
+      fetched = whole ?? await this.#begin(line, target).fetched;
+      if (whole === undefined) {
+        // It goes on without a line.
+        unpacking = this.#begun?.unpacking;
+        this.#begun = undefined;
+      }
     } finally {
       await this.#end();
       await line[Symbol.asyncDispose]();
     }
     const { options, ...rest } = this.#common();
-    return await finish({ ...rest, ...options, fetched, candidate, startedMs: this.#startedMs });
+    return await finish({ ...rest, ...options, fetched, unpacking, candidate, startedMs: this.#startedMs });
   }
 
   async #discover(line: Line): Promise<Candidate> {
@@ -159,16 +169,24 @@ class Run {
     if (this.#begun?.target.name === target.name) return this.#begun;
     const before = this.#end();
     const stop = new AbortController();
-    const fetched = before.then(() =>
-      this.#fetch(line, target, AbortSignal.any([this.#signal, stop.signal]))
-    );
+    const signal = AbortSignal.any([this.#signal, stop.signal]);
+    const unpacking = this.#options.extract ? new Unpacking({ ...this.#common(), signal }) : undefined;
+    const fetched = before.then(() => {
+      unpacking?.clear();
+      return this.#fetch(line, target, signal, unpacking);
+    });
     // Whoever began it may learn of something better before it fails.
     fetched.catch(() => {});
-    this.#begun = { target, stop, fetched };
+    this.#begun = { target, stop, fetched, unpacking };
     return this.#begun;
   }
 
-  #fetch(line: Line, target: Target, signal: AbortSignal): Promise<Fetched> {
+  #fetch(
+    line: Line,
+    target: Target,
+    signal: AbortSignal,
+    reader: Unpacking | undefined,
+  ): Promise<Fetched> {
     const { paths } = this.#dir;
     this.#note("info", `New snapshot detected: ${shortHash(target.name)}`);
     return fetchTorrent({
@@ -184,6 +202,7 @@ class Run {
       client: this.#machine.client,
       onInfo: (info) => this.#examine(info),
       onPhase: (phase) => this.#enter(phase),
+      reader,
       report: this.#report,
       signal,
     });
@@ -195,6 +214,7 @@ class Run {
     this.#begun = undefined;
     begun?.stop.abort(new PathUnusable("Superseded by another snapshot"));
     await begun?.fetched.catch(() => {});
+    await begun?.unpacking?.stop();
   }
 
   /** Before the first byte: what can never end well. */

@@ -14,6 +14,7 @@ export interface Progress {
 
 /** A download as a log line. As upstream's, `Peers` counts all that are connected, seeds among them. */
 export function transferLine(progress: TransferProgress, phase: Phase): string {
+  const { unpacked } = progress;
   return [
     `Download: ${formatPercent(progress.doneBytes, progress.totalBytes)}`,
     `State: ${phase}`,
@@ -22,6 +23,9 @@ export function transferLine(progress: TransferProgress, phase: Phase): string {
     `Peers: ${progress.peers + progress.seeds} (Seeds: ${progress.seeds})`,
     `Connections: ${progress.connections}`,
     `ETA: ${progress.etaSeconds === undefined ? "unknown" : formatSeconds(progress.etaSeconds)}`,
+    ...(unpacked === undefined
+      ? []
+      : [`Unpacked: ${formatPercent(unpacked.doneBytes, unpacked.totalBytes)}`]),
   ].join(" | ");
 }
 
@@ -39,6 +43,8 @@ export function transferText(progress: TransferProgress): string {
     `Peers: ${progress.peers + progress.seeds} (Seeds: ${progress.seeds})`,
   ];
   if (progress.etaSeconds !== undefined) parts.push(`${formatSeconds(progress.etaSeconds)} left`);
+  const { unpacked } = progress;
+  if (unpacked !== undefined) parts.push(`unpacked ${formatShare(unpacked.doneBytes, unpacked.totalBytes)}`);
   return parts.join("  ");
 }
 

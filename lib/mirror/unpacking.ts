@@ -1,0 +1,105 @@
+// Unpacks the archive while it is fetched: the unpacker reads pieces as they become whole, and what it wants comes
+// first. It holds the one thing both sides have in common, the gate, through which nothing passes that was not verified.
+//
+//   made ── clear(), begin() ──> running ── result() ──> data.ldb.partial
+//                          |── failed: the fetch ends too
+//                          |── stop() ──> ended, the partial file is gone
+//
+// Unpacking cannot go on where it was: what a killed run left is removed, and the next one begins at the first byte.
+
+import type { Report } from "../events.ts";
+import type { Extracted } from "../extract/extractor.ts";
+import { PieceGate } from "../extract/gate.ts";
+import type { PieceIndex } from "../torrent/layout.ts";
+import { ReadWindow, tailPieces } from "../torrent/read_window.ts";
+import type { Content } from "./content.ts";
+import type { DataPaths } from "./data_dir.ts";
+import type { ContentReader, Share } from "./fetch.ts";
+import type { Machine } from "./machine.ts";
+
+export interface UnpackingOptions {
+  readonly machine: Machine;
+  readonly paths: DataPaths;
+  readonly report: Report;
+  /** Ends the work, as `stop` does. */
+  readonly signal: AbortSignal;
+}
+
+export class Unpacking implements ContentReader {
+  readonly #options: UnpackingOptions;
+  readonly #stop = new AbortController();
+  readonly #failed = Promise.withResolvers<never>();
+  #gate: PieceGate | undefined;
+  #result: Promise<Extracted> | undefined;
+  #progress: Share | undefined;
+  #isAlone = false;
+
+  constructor(options: UnpackingOptions) {
+    this.#options = options;
+    this.#failed.promise.catch(() => {});
+  }
+
+  /** Removes what a killed run left: it holds space that the archive needs now. Before the space is looked at. */
+  clear(): void {
+    const { machine, paths } = this.#options;
+    machine.files.remove(`${paths.ledger}.partial`);
+  }
+
+  /** Rejects when the archive cannot be unpacked, as soon as that is seen: then there is no sense in fetching on. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get progress(): Share | undefined {
+    return this.#progress;
+  }
+
+  /** A torrent of several files is left alone: which of them is the ledger is told by what is in all of them. */
+  begin({ download, path }: Content, bytesPerSecond: () => number): void {
+    const { layout, info, here, picker } = download;
+    if (!info.isSingleFile || layout.totalLength === 0) return;
+    const { pieceLength, totalLength: size } = layout;
+    const gate = PieceGate.make({ size, pieceLength, tailFrom: tailPieces(layout)[0]! * pieceLength });
+    gate.open(here);
+    const window = new ReadWindow({ layout, reader: gate, bytesPerSecond });
+    picker.follow(() => window.look());
+    this.#gate = gate;
+    const { machine, paths, signal } = this.#options;
+    this.#result = machine.extractor.extract({
+      archive: path,
+      into: paths.root,
+      gate,
+      signal: AbortSignal.any([signal, this.#stop.signal]),
+      onProgress: (doneBytes, totalBytes) => this.#onProgress({ doneBytes, totalBytes }),
+    });
+    this.#result.catch((error) => this.#failed.reject(error));
+  }
+
+  onGoodPiece(piece: PieceIndex): void {
+    this.#gate?.open([piece]);
+  }
+
+  /**
+   * The archive is whole: only this is left to be waited for, and is reported as the run's work.
+   *
+   * @returns undefined when nothing was begun.
+   * @throws What `Extractor.extract` throws.
+   */
+  result(): Promise<Extracted> | undefined {
+    this.#isAlone = true;
+    if (this.#progress !== undefined) this.#onProgress(this.#progress);
+    return this.#result;
+  }
+
+  /** Ends the work and removes what it wrote; safe at any time. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    const extracted = await this.#result?.catch(() => undefined);
+    if (extracted !== undefined) this.#options.machine.files.remove(extracted.path);
+  }
+
+  #onProgress(progress: Share): void {
+    this.#progress = progress;
+    if (this.#isAlone) this.#options.report({ kind: "work", label: "Extracting", ...progress });
+  }
+}
