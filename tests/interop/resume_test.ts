@@ -7,17 +7,9 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { seeded } from "../torrent/seeded.ts";
 import { disposeFixtures } from "./ledger_fixture.ts";
+import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { mustGet, nanoSnap, needStage, Stage } from "./stage.ts";
-import {
-  need,
-  type RunningProgram,
-  runProgram,
-  say,
-  sha256OfFile,
-  type TempDir,
-  tempDir,
-  within,
-} from "./support.ts";
+import { need, type RunningProgram, say, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 import { LibtorrentSwarm, type MadeTorrent, type SwarmSession } from "./swarm.ts";
 
 Deno.test.afterAll(disposeFixtures);
@@ -335,35 +327,4 @@ function afterMs(ms: number): Promise<void> {
 
 function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-}
-
-/** Only root may mount, and not in every container. */
-function cannotMount(): boolean {
-  const folder = Deno.makeTempDirSync({ prefix: "nano-snap-mount-" });
-  try {
-    const mounted = new Deno.Command("mount", { args: mountArgs(folder, MIB), stderr: "null" }).outputSync();
-    if (mounted.success) new Deno.Command("umount", { args: [folder] }).outputSync();
-    else say("interop: a test is skipped: no disk of its own, because this user may not mount a tmpfs");
-    return !mounted.success;
-  } catch {
-    say("interop: a test is skipped: no disk of its own, because there is no mount command");
-    return true;
-  } finally {
-    Deno.removeSync(folder);
-  }
-}
-
-async function mountSmallDisk(folder: string, bytes: number): Promise<AsyncDisposable> {
-  const { code, stderr } = await runProgram("mount", mountArgs(folder, bytes));
-  assert.equal(code, 0, stderr);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      const { code, stderr } = await within(runProgram("umount", [folder]), 10_000, "umount");
-      assert.equal(code, 0, stderr);
-    },
-  };
-}
-
-function mountArgs(folder: string, bytes: number): string[] {
-  return ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder];
 }
