@@ -65,7 +65,18 @@
 // Getting a snapshot.
 export { get } from "./lib/mirror/get.ts";
 export type { GetOptions, GetResult, LedgerSummary, Source } from "./lib/mirror/options.ts";
-export type { Phase, Report, RunEvent, TransferProgress } from "./lib/events.ts";
+export type {
+  Fetching,
+  Phase,
+  Publication,
+  Report,
+  RunEvent,
+  RunFacts,
+  SnapshotFacts,
+  Standing,
+  Traffic,
+  TransferProgress,
+} from "./lib/events.ts";
 export { EMBEDDED_AUTHORITY, VERSION } from "./lib/about.ts";
 
 // How it fails.

@@ -47,23 +47,31 @@ export interface SnapshotFacts {
   readonly path: string;
 }
 
-/** What a mirror that runs for long is and does, told every few seconds. Bytes are of content, since the start. */
-export interface Standing {
+/** What all torrents of a run move together. */
+export interface Traffic {
+  /** Bytes of content since the start; they never fall. */
+  readonly uploadedBytes: number;
+  readonly downloadedBytes: number;
+  /** Bytes per second over the last few seconds. */
+  readonly upRate: number;
+  readonly downRate: number;
+  /** Connected peers without everything, with everything, and these and those in handshake. */
+  readonly peers: number;
+  readonly seeds: number;
+  readonly connections: number;
+  /** DHT nodes known to live; 0 when it is off. */
+  readonly dhtNodes: number;
+}
+
+/**
+ * What a mirror or a seeder that runs for long is and does. It is told every few seconds, whatever else goes on: who
+ * watches takes it as the sign that the run's loop turns.
+ */
+export interface Standing extends Traffic {
   /** undefined before there is a whole one. */
   readonly snapshot: SnapshotFacts | undefined;
   /** Older ones that are served too. */
   readonly kept: number;
-  readonly uploadedBytes: number;
-  readonly downloadedBytes: number;
-  /** Bytes per second. */
-  readonly upRate: number;
-  readonly downRate: number;
-  /** Of all torrents: connected peers without everything, with everything, and these and those in handshake. */
-  readonly peers: number;
-  readonly seeds: number;
-  readonly connections: number;
-  /** DHT nodes known to live. */
-  readonly dhtNodes: number;
   /** Of the newest pointer ever accepted; undefined before there is one. */
   readonly newestSeq: number | undefined;
   /** Milliseconds since 1970 of the last lookup that found it; undefined before there is one. */
@@ -72,9 +80,55 @@ export interface Standing {
   readonly trouble: string | undefined;
 }
 
+/** The snapshot that is being fetched. What only its metadata tells is undefined until that is here. */
+export interface Fetching {
+  /** Hex: v2, or what is known of it; v1 where the torrent has no other. */
+  readonly infoHash: string;
+  /** Of the pointer; undefined when no pointer named it. */
+  readonly seq: number | undefined;
+  readonly name: string | undefined;
+  readonly originalFilename: string | undefined;
+  /** Bytes. */
+  readonly size: number | undefined;
+}
+
+/** What became of a producer's pointer. */
+export interface Publication {
+  /** The current one is in the DHT and was read back. */
+  readonly isVerified: boolean;
+  /** Milliseconds since 1970 of the last success; undefined before there was one. */
+  readonly lastUnixMs: number | undefined;
+  /** Of the last attempt; "" after a success. */
+  readonly lastError: string;
+}
+
+/** What holds of a run until it tells otherwise; undefined is "not known" or "not so". */
+export interface RunFacts {
+  /**
+   * The `.nano-snap` folder whose lock this run has: its status.json is kept there from now on, and metrics are served.
+   * Told once more, undefined, just before the lock goes.
+   */
+  readonly directory: string | undefined;
+  readonly fetching: Fetching | undefined;
+  /** Whether others can connect to us, where that is known. */
+  readonly isReachable: boolean | undefined;
+  /** undefined for whoever publishes nothing. */
+  readonly publication: Publication | undefined;
+  /** Why it failed last; undefined when all is well again. */
+  readonly lastError: string | undefined;
+}
+
 /** Something that a run tells: a change of phase, a line for the log, a moment of a download, or of other long work. */
 export type RunEvent =
-  | { readonly kind: "phase"; readonly phase: Phase; readonly previous: Phase }
+  | {
+    readonly kind: "phase";
+    readonly phase: Phase;
+    readonly previous: Phase;
+    /** Who says so; mirror.watcher when it is not given. */
+    readonly logger?: string;
+  }
+  /** For status.json and metrics; people see none of it. What is named replaces what was known. */
+  | { readonly kind: "facts"; readonly facts: Partial<RunFacts> }
   | {
     readonly kind: "note";
     readonly level: "debug" | "info" | "warning" | "error";

@@ -39,6 +39,14 @@ export function shortHash(hex: string): string {
   return hex.slice(0, 16);
 }
 
+/** Text that may quote a stranger, without anything that moves a terminal's cursor: "\\x1b". */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
 /** The largest unit in which one decimal still says at least "1.0". */
 function unitFor(bytes: number): number {
   let unit = 0;

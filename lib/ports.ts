@@ -159,6 +159,8 @@ export interface Programs {
    * @returns undefined where the system does not tell.
    */
   holdersOf(paths: readonly string[]): readonly string[] | undefined;
+  /** Whether a process of this number runs on this computer, whoever's it is. */
+  isRunning(pid: number): boolean;
   /** Sends SIGHUP. @returns false when there is no such process, or it is somebody else's. */
   hangUp(pid: number): boolean;
 }

@@ -3,11 +3,14 @@
 
 import type { Machine } from "../mirror/machine.ts";
 import type { RunMachine } from "../producer/run.ts";
-import type { Clock } from "../ports.ts";
+import type { Clock, Programs } from "../ports.ts";
+import type { WatchMachine } from "../status/watch.ts";
 
 /** What any command may need of the machine. */
-export interface CliMachine extends Machine, RunMachine {
+export interface CliMachine extends Machine, RunMachine, WatchMachine {
   readonly http: RunMachine["http"];
+  readonly net: Machine["net"];
+  readonly programs: Programs;
 }
 
 export interface CliContext {

@@ -3,6 +3,7 @@
 
 import { EXIT, SnapError } from "../errors.ts";
 import { ISSUES_URL, VERSION } from "../about.ts";
+import { printable } from "../format.ts";
 
 export interface Failure {
   readonly exitCode: number;
@@ -33,12 +34,4 @@ function bugReport(error: unknown): string {
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : String(error);
   return `This is a bug in nano-snap ${VERSION}. Please report it with the lines below: ${ISSUES_URL}\n` +
     stack.split("\n").map((line) => `  ${printable(line)}\n`).join("");
-}
-
-/** A message may quote a stranger: no control character reaches the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(
-    /\p{Cc}/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
 }

@@ -13,7 +13,7 @@ import {
   readViewSettings,
   type ViewSettings,
 } from "./options.ts";
-import { withView } from "./run_view.ts";
+import { withStatus } from "./run_view.ts";
 import { parseDurationMs, parseInfoHash } from "./values.ts";
 import { getJson, getText } from "./get_result.ts";
 
@@ -99,7 +99,7 @@ async function run(
   context: CliContext,
 ): Promise<GetResult> {
   const [{ get }, machine] = await Promise.all([import("../mirror/get.ts"), context.machine()]);
-  return await withView(settings, context, (report) => {
+  return await withStatus({ role: "get", settings, metrics: undefined }, context, (report) => {
     for (const text of warnings) report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
     return get(options, machine, report, context.signal);
   });

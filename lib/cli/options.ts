@@ -191,8 +191,8 @@ function readAuthority(inputs: Inputs): Uint8Array {
   return parseKey({ text: EMBEDDED_AUTHORITY, name: "the embedded key" });
 }
 
-/** An empty word would mean the current folder, which a script with an unset variable does not want. */
-function readDataDir(inputs: Inputs): string {
+/** Absolute. An empty word would mean the current folder, which a script with an unset variable does not want. */
+export function readDataDir(inputs: Inputs): string {
   const given = inputs.text("--data-dir", "DATA_DIR") ?? { text: "nano-data", name: "--data-dir" };
   if (given.text === "") throw refused(given, "a folder");
   return resolve(given.text);

@@ -7,6 +7,7 @@ import type { Files } from "../ports.ts";
 import type { SeedOptions } from "../producer/seed.ts";
 import type { CliContext } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
+import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
 import {
   addViewOptions,
   collect,
@@ -18,7 +19,7 @@ import {
   readSalt,
   readViewSettings,
 } from "./options.ts";
-import { withView } from "./run_view.ts";
+import { withStatus } from "./run_view.ts";
 import { parseAddress, parseCount, parsePort, refused } from "./values.ts";
 
 /** Adds the command to its group. */
@@ -53,15 +54,16 @@ export function addProduceSeed(group: Command, context: CliContext): void {
     .option("--no-trackers", "tell no tracker, not even the torrent's own")
     .option("--up-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`);
-  addViewOptions(command);
+  addViewOptions(addMetricsOptions(command, METRICS_PORTS.producer));
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const given = readSeedOptions(inputs);
+    const metrics = readMetricsAddress(inputs, METRICS_PORTS.producer);
     const [{ seed }, machine] = await Promise.all([import("../producer/seed.ts"), context.machine()]);
     const { key, warnings } = readKey(inputs, machine.files);
-    await withView(settings, context, (report) => {
+    await withStatus({ role: "produce", settings, metrics }, context, (report) => {
       for (const text of warnings) {
         report({ kind: "note", level: "warning", logger: "producer.seeder", text });
       }

@@ -125,6 +125,8 @@ interface LazyCommand {
 const COMMANDS: readonly LazyCommand[] = [
   { names: ["get", "once"], load: async () => (await import("./get.ts")).addGet },
   { names: ["produce"], load: async () => (await import("./produce.ts")).addProduce },
+  { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
+  { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
   { names: ["version"], load: () => Promise.resolve(addVersion) },
 ];
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
@@ -133,16 +135,8 @@ const LATER_COMMANDS = [
   "swarm",
   "verify",
   "inspect",
-  "status",
-  "health",
   "doctor",
   "completions",
   "man",
 ] as const;
-const LATER_OPTIONS = [
-  "--install",
-  "--web-seed",
-  "--metrics-port",
-  "--metrics-bind",
-  "--no-metrics",
-] as const;
+const LATER_OPTIONS = ["--install", "--web-seed"] as const;

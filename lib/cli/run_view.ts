@@ -1,6 +1,10 @@
-// How a command shows itself while it runs: events as log lines and a bar, on stderr.
+// How a command shows itself while it runs: events as log lines and a bar, on stderr; and, where it is worth a look
+// from outside, as status.json and metrics.
 
+import { VERSION } from "../about.ts";
 import type { Report } from "../events.ts";
+import type { Endpoint } from "../ports.ts";
+import type { Role } from "../status/run_status.ts";
 import type { CliContext } from "./context.ts";
 import type { ViewSettings } from "./options.ts";
 
@@ -25,4 +29,22 @@ export async function withView<T>(
   } finally {
     view.end();
   }
+}
+
+/**
+ * The same for a run that others may look at: status.json in the directory that it holds, and its metrics.
+ *
+ * @param metrics Where they are served; undefined for nowhere.
+ */
+export async function withStatus<T>(
+  { role, settings, metrics }: { role: Role; settings: ViewSettings; metrics: Endpoint | undefined },
+  context: CliContext,
+  run: (report: Report) => Promise<T>,
+): Promise<T> {
+  const [{ watch }, machine] = await Promise.all([import("../status/watch.ts"), context.machine()]);
+  return await withView(
+    settings,
+    context,
+    (report) => watch({ role, version: VERSION, machine, metrics, report }, run),
+  );
 }

@@ -27,10 +27,20 @@ export class SystemMachine {
   readonly packer: WorkerPacker = new WorkerPacker();
   readonly cores: number = navigator.hardwareConcurrency;
   readonly pid: number = Deno.pid;
+  readonly hostName: string = hostName();
   readonly client: string;
 
   /** @param client What we call ourselves to peers: "nano-snap 0.1.0". */
   constructor(client: string) {
     this.client = client;
+  }
+}
+
+/** Who may not ask has no name; a process number then counts on this computer. */
+function hostName(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "";
   }
 }

@@ -4,9 +4,10 @@
 
 import { statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { kill } from "node:process";
 import { OperationFailed } from "../errors.ts";
 import type { Programs } from "../ports.ts";
-import { reasonOf } from "./os_error.ts";
+import { errnoOf, reasonOf } from "./os_error.ts";
 
 export const systemPrograms: Programs = {
   find(...names) {
@@ -72,6 +73,16 @@ export const systemPrograms: Programs = {
     return [...found].map(([pid, name]) =>
       pid > 0 ? `process ${pid}${name}` : "a process that cannot be seen"
     );
+  },
+
+  isRunning(pid) {
+    try {
+      kill(pid, 0);
+      return true;
+    } catch (error) {
+      // Anything but "no such process" is somebody else's process.
+      return errnoOf(error) !== "ESRCH";
+    }
   },
 
   hangUp(pid) {

@@ -7,11 +7,12 @@
 import { join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { MetainfoInvalid, PathUnusable, SnapError } from "../errors.ts";
-import type { Phase, Report } from "../events.ts";
+import type { Fetching, Phase, Report } from "../events.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
 import { TrustStore } from "../snapshot/trust.ts";
 import type { Info } from "../torrent/metainfo.ts";
+import { originalFilename } from "../torrent/x_snapshot.ts";
 import { DataDir } from "./data_dir.ts";
 import { type Fetched, fetchTorrent } from "./fetch.ts";
 import { finish, isReservedName } from "./finish.ts";
@@ -61,6 +62,7 @@ class Run {
   readonly #startedMs: number;
   #phase: Phase = "starting";
   #begun: Begun | undefined;
+  #fetching = NOTHING;
 
   constructor(parts: {
     options: GetOptions;
@@ -80,6 +82,7 @@ class Run {
   }
 
   async get(): Promise<GetResult> {
+    this.#report({ kind: "facts", facts: { directory: this.#dir.paths.own } });
     try {
       const result = await this.#get();
       this.#enter("stopped");
@@ -87,6 +90,8 @@ class Run {
     } catch (error) {
       this.#enter(this.#signal.aborted ? "stopped" : "error", error);
       throw error;
+    } finally {
+      this.#report({ kind: "facts", facts: { directory: undefined } });
     }
   }
 
@@ -102,6 +107,7 @@ class Run {
         candidate = await this.#discover(line);
         target = ofPointer(candidate.pointer);
       }
+      this.#tell({ infoHash: target.name, seq: candidate?.item.seq });
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
       const whole = this.#wholeArchive(target);
@@ -149,6 +155,7 @@ class Run {
       report,
       onCandidate: (found) => {
         const target = ofPointer(found.pointer);
+        this.#tell({ infoHash: target.name, seq: found.item.seq });
         if (this.#mayBegin(target, found)) this.#begin(line, target);
       },
     });
@@ -226,6 +233,18 @@ class Run {
       throw new PathUnusable(`Cannot fetch ${info.name}: a file of that name has another meaning here`);
     }
     refuseForeignFolder(this.#machine.files, join(this.#dir.paths.root, info.name), info);
+    this.#tell({
+      name: info.name,
+      originalFilename: originalFilename(info),
+      size: info.totalLength,
+    });
+  }
+
+  /** Which snapshot is being fetched, and what is known of it now. */
+  #tell(known: Partial<Fetching>): void {
+    const isAnother = known.infoHash !== undefined && known.infoHash !== this.#fetching.infoHash;
+    this.#fetching = { ...(isAnother ? NOTHING : this.#fetching), ...known };
+    this.#report({ kind: "facts", facts: { fetching: this.#fetching } });
   }
 
   #alreadyCurrent(target: Target, candidate: Candidate | undefined): GetResult | undefined {
@@ -271,9 +290,10 @@ class Run {
 
   #enter(phase: Phase, error?: unknown): void {
     if (phase === this.#phase && error === undefined) return;
+    const last_error = error instanceof Error ? error.message : "";
+    this.#report({ kind: "facts", facts: { lastError: last_error === "" ? undefined : last_error } });
     this.#report({ kind: "phase", phase, previous: this.#phase });
     this.#phase = phase;
-    const last_error = error instanceof Error ? error.message : "";
     try {
       writeMirrorState(this.#machine.files, this.#dir.paths.mirrorState, { phase, last_error });
     } catch (cause) {
@@ -302,6 +322,14 @@ class Run {
 function isPath(name: string): boolean {
   return /[/\\]/.test(name) || name === "." || name === "..";
 }
+
+const NOTHING: Fetching = {
+  infoHash: "",
+  seq: undefined,
+  name: undefined,
+  originalFilename: undefined,
+  size: undefined,
+};
 
 /** Characters of a stranger's name in a message. */
 const MAX_QUOTED = 100;

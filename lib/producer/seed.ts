@@ -10,14 +10,16 @@ import { basename } from "node:path";
 import { DhtNode } from "../dht/dht_node.ts";
 import { PUBLIC_ROUTERS } from "../dht/routers.ts";
 import { isIpv4 } from "../address.ts";
-import { equalBytes, parseHex } from "../bytes.ts";
+import { equalBytes, parseHex, toHex } from "../bytes.ts";
 import { DirectoryHeld, SnapError } from "../errors.ts";
-import type { Report } from "../events.ts";
+import type { Report, SnapshotFacts, Traffic } from "../events.ts";
 import { formatBytes, formatRate, shortHash } from "../format.ts";
 import { Line, type LineOptions } from "../line/line.ts";
+import { trafficOf } from "../line/traffic.ts";
 import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
 import type { FileLock, Files } from "../ports.ts";
 import { pointerValue } from "../snapshot/pointer.ts";
+import { originalFilename } from "../torrent/x_snapshot.ts";
 import { KeepPublished } from "./keep_published.ts";
 import type { SigningKey } from "./keys.ts";
 import { findCurrent, findRetained, OutputPaths, type Pair } from "./pairs.ts";
@@ -63,6 +65,7 @@ export async function seed(
   const wish = { reload: false };
   onReload(() => wish.reload = true);
   const lock = takeLock(paths, machine);
+  report({ kind: "facts", facts: { directory: paths.own } });
   try {
     const line = await Line.open(machine, paths.dht, options.line, report);
     try {
@@ -70,7 +73,14 @@ export async function seed(
     } finally {
       await line[Symbol.asyncDispose]();
     }
+  } catch (error) {
+    if (!signal.aborted && error instanceof SnapError) {
+      report({ kind: "facts", facts: { lastError: error.message } });
+      report({ kind: "phase", phase: "error", previous: "stopped", logger: LOGGER });
+    }
+    throw error;
   } finally {
+    report({ kind: "facts", facts: { directory: undefined } });
     lock.release();
   }
 }
@@ -104,6 +114,7 @@ class Seeder {
   readonly #wish: { reload: boolean };
   /** What the directory looked like when it was last looked at. */
   #seen = "";
+  #state: SeederMoment["state"] | "starting" = "starting";
 
   constructor(parts: {
     options: SeedOptions;
@@ -147,7 +158,7 @@ class Seeder {
       stop.abort();
       await Promise.all([...tasks, this.#reloading]);
       await Promise.all([...this.#all().map((served) => served[Symbol.asyncDispose]()), ...this.#closing]);
-      this.#writeStats("stopped");
+      this.#tell("stopped");
       this.#note("info", `Seeded for ${Math.round((clock.nowMs() - this.#startedMs) / 1000)} s`);
     }
   }
@@ -168,6 +179,7 @@ class Seeder {
     this.#retainCurrent(pair);
     if (this.#keeper === undefined) this.#settleBefore();
     else this.#keeper.publish(pointerValue(pair.metainfo.info.infoHashV2!));
+    this.#tell("seeding");
   }
 
   /** @param replaced What goes when this one is ready. */
@@ -334,28 +346,45 @@ class Seeder {
   async #tellForEver(signal: AbortSignal): Promise<void> {
     const { clock } = this.#machine;
     for (let round = 0; !signal.aborted; round++) {
-      this.#writeStats(this.#current === undefined ? "checking" : "seeding");
+      this.#tell(this.#current === undefined ? "checking" : "seeding");
       if (round > 0 && round % HEARTBEAT_ROUNDS === 0) this.#note("info", this.#heartbeat());
       await clock.sleep(STATS_MS, signal);
     }
   }
 
-  #writeStats(state: SeederMoment["state"]): void {
+  /** Tells what it does, to whoever watches this run and in seeder-stats.json. */
+  #tell(state: SeederMoment["state"]): void {
     const { clock, files } = this.#machine;
-    const all = this.#all();
-    const nowMs = clock.nowMs();
     const current = this.#current;
+    const publishing = this.#keeper?.status;
+    const traffic = this.#traffic();
+    this.#report({ kind: "facts", facts: { publication: publishing } });
+    this.#report({
+      kind: "standing",
+      standing: {
+        ...traffic,
+        snapshot: current && factsOf(current, publishing?.isVerified === true ? publishing.seq : undefined),
+        kept: this.#retained.size,
+        newestSeq: publishing?.seq,
+        foundUnixMs: publishing?.lastUnixMs,
+        trouble: undefined,
+      },
+    });
+    if (state !== this.#state) {
+      this.#report({ kind: "phase", phase: state, previous: this.#state, logger: LOGGER });
+      this.#state = state;
+    }
     try {
       writeSeederStats(files, this.#paths.stats, {
         state,
-        peers: all.reduce((sum, { swarm }) => sum + swarm.connections, 0),
-        upBytesPerSec: all.reduce((sum, { swarm }) => sum + swarm.upRate(nowMs), 0),
-        uploadedBytes: this.#sentBytes(all),
+        peers: traffic.connections,
+        upBytesPerSec: traffic.upRate,
+        uploadedBytes: traffic.uploadedBytes,
         current: current &&
           { name: basename(current.pair.archivePath), size: current.mark.size, v2: current.pair.v2 },
-        uptimeMs: nowMs - this.#startedMs,
+        uptimeMs: clock.nowMs() - this.#startedMs,
         unixMs: clock.unixMs(),
-        publishing: this.#keeper?.status,
+        publishing,
         retained: this.#retained.size,
       });
     } catch (error) {
@@ -366,16 +395,18 @@ class Seeder {
   }
 
   #heartbeat(): string {
-    const all = this.#all();
-    const nowMs = this.#machine.clock.nowMs();
-    const peers = all.reduce((sum, { swarm }) => sum + swarm.connections, 0);
-    const rate = all.reduce((sum, { swarm }) => sum + swarm.upRate(nowMs), 0);
-    const total = formatBytes(this.#sentBytes(all));
-    return `Seeding | Peers: ${peers} | UL: ${formatRate(rate)} | Total UL: ${total}`;
+    const { connections, upRate, uploadedBytes } = this.#traffic();
+    return `Seeding | Peers: ${connections} | UL: ${formatRate(upRate)} | Total UL: ${
+      formatBytes(uploadedBytes)
+    }`;
   }
 
-  #sentBytes(all: readonly Served[]): number {
-    return all.reduce((sum, { swarm }) => sum + swarm.uploadedBytes, this.#sentBefore);
+  #traffic(): Traffic {
+    return trafficOf(this.#all().map(({ swarm }) => swarm), {
+      line: this.#line,
+      nowMs: this.#machine.clock.nowMs(),
+      before: { downloadedBytes: 0, uploadedBytes: this.#sentBefore },
+    });
   }
 
   /** What names and describes the current pair, in one word that changes with it. */
@@ -425,8 +456,22 @@ class Seeder {
   }
 
   #note(level: "debug" | "info" | "warning", text: string): void {
-    this.#report({ kind: "note", level, logger: "producer.seeder", text });
+    this.#report({ kind: "note", level, logger: LOGGER, text });
   }
+}
+
+/** @param seq Of the pointer to it, once that is published. */
+function factsOf({ pair, mark }: Served, seq: number | undefined): SnapshotFacts {
+  const { info } = pair.metainfo;
+  return {
+    infoHash: pair.v2,
+    infoHashV1: info.infoHashV1 && toHex(info.infoHashV1),
+    seq,
+    name: info.name,
+    originalFilename: originalFilename(info) ?? "",
+    size: mark.size,
+    path: pair.archivePath,
+  };
 }
 
 /** @throws {DirectoryHeld | PathUnusable} */
@@ -441,6 +486,7 @@ function takeLock(
   throw new DirectoryHeld(`Cannot seed from ${paths.root}: another seeder has it (see ${paths.lock})`);
 }
 
+const LOGGER = "producer.seeder";
 const TICK_MS = 1_000;
 /** As upstream's: nobody waits long for a new archive to be noticed, and looking costs nothing. */
 const POLL_MS = 60_000;

@@ -48,7 +48,11 @@ export class View {
       case "phase":
         this.#phase = event.phase;
         this.#bar?.clear();
-        this.#log("info", "mirror.watcher", `State transition: ${event.previous} → ${event.phase}`);
+        this.#log(
+          "info",
+          event.logger ?? "mirror.watcher",
+          `State transition: ${event.previous} → ${event.phase}`,
+        );
         break;
       case "transfer": {
         const { progress } = event;
@@ -67,6 +71,7 @@ export class View {
         } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", "mirror.watcher", workLine(event));
         break;
       }
+      case "facts":
       case "discovered":
       case "switched":
       case "degraded":

@@ -68,3 +68,11 @@ Deno.test({
   assert.deepEqual(programs.holdersOf([path]), []);
   Deno.removeSync(path);
 });
+
+Deno.test("isRunning() knows our process, one of somebody else, and one that has ended", async () => {
+  assert.equal(programs.isRunning(Deno.pid), true);
+  if (Deno.build.os !== "windows") assert.equal(programs.isRunning(1), true);
+  const child = new Deno.Command(DENO, { args: ["--version"], stdout: "null" }).spawn();
+  await child.status;
+  assert.equal(programs.isRunning(child.pid), false);
+});

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemFiles as files } from "../../lib/io/files.ts";
 import { isCurrent, readInstalled, writeInstalled } from "../../lib/mirror/installed.ts";
-import { writeRunStatus } from "../../lib/mirror/run_status.ts";
 
 function inFolder(run: (folder: string) => void): () => void {
   return () => {
@@ -59,30 +58,5 @@ Deno.test(
     const { value, warning } = readInstalled(files, record);
     assert.equal(value, undefined);
     assert.match(warning!, /installed\.json\.bad/);
-  }),
-);
-
-Deno.test(
-  "writeRunStatus() writes every key, absent facts as null",
-  inFolder((folder) => {
-    const path = join(folder, "status.json");
-    writeRunStatus(files, path, {
-      role: "get",
-      pid: 1,
-      version: "0.1.0",
-      startedUnixMs: 0,
-      updatedUnixMs: 1500,
-      phase: "discovering",
-      infoHash: undefined,
-      seq: undefined,
-      progress: undefined,
-      lastError: undefined,
-    });
-    const json = JSON.parse(readFileSync(path, "utf8"));
-    assert.equal(json.started_at, "1970-01-01T00:00:00.000Z");
-    assert.equal(json.updated_at, "1970-01-01T00:00:01.500Z");
-    assert.equal(json.phase, "discovering");
-    assert.equal(json.info_hash, null);
-    assert.equal(json.peers, 0);
   }),
 );
