@@ -7,19 +7,23 @@
 #
 # One file is written: nano-snap, into NANO_SNAP_INSTALL_DIR, else ~/.local/bin, else (as root) /usr/local/bin. It gets
 # its name only after its SHA-256 was compared with the release's SHA256SUMS and after it ran here. Nothing is asked.
+# SHA256SUMS itself must be signed by the project's release key, where that is known below and openssl 3 is here.
 #
 # NANO_SNAP_VERSION       the same as VERSION
 # NANO_SNAP_INSTALL_DIR   the folder to install into
 # NANO_SNAP_BASE_URL      where the files come from instead of GitHub: a folder with the files of one release, or the
 #                         root of a mirror with GitHub's paths. https only, except http from this machine and file:///
 #
-# Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum, 6 path, 8 network.
+# Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum or signature, 6 path, 8 network.
 #
 # Everything is in functions and main is called last, so that half a script does nothing.
 
 readonly HOME_PAGE=https://github.com/OpenRai/nano-snapshot-swarm
 # The newest GLIBC_ symbol that Deno 2.9.6 asks for.
 readonly MIN_GLIBC=2.27
+
+# The line of deploy/RELEASE_PUBKEY: an Ed25519 public key in base64, or none as long as the project has none.
+readonly RELEASE_PUBKEY=none
 
 main() {
   set -eu
@@ -207,11 +211,32 @@ fetch_sums() {
   elif ! fetch "$release/SHA256SUMS" "$work/SHA256SUMS"; then
     die 8 "cannot fetch $release/SHA256SUMS: $(reason) (is there such a release?)"
   fi
+  check_signature
   plain_sum=$(sum_of "$asset")
   packed_sum=$(sum_of "$asset.gz")
   if [ -z "$plain_sum$packed_sum" ]; then
     die 4 "SHA256SUMS of $release has no line for $asset: nothing to check it by"
   fi
+}
+
+check_signature() {
+  if [ "$RELEASE_PUBKEY" = none ]; then
+    say "Note: no signature is checked, the project has no release key yet."
+    return
+  fi
+  case $(openssl version 2>/dev/null) in
+    'OpenSSL '[3-9].* | 'OpenSSL '[1-9][0-9]*) ;;
+    *)
+      say "Note: no signature is checked, that needs openssl 3."
+      return
+      ;;
+  esac
+  fetch "$release/SHA256SUMS.sig" "$work/SHA256SUMS.sig" ||
+    die 8 "cannot fetch $release/SHA256SUMS.sig: $(reason): nothing was installed"
+  printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$RELEASE_PUBKEY" >"$work/key.pem"
+  openssl pkeyutl -verify -pubin -inkey "$work/key.pem" -rawin -in "$work/SHA256SUMS" \
+    -sigfile "$work/SHA256SUMS.sig" >/dev/null 2>&1 ||
+    die 4 "$release/SHA256SUMS is not signed by the release key: nothing was installed"
 }
 
 is_current() {

@@ -5,7 +5,15 @@ import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
 
 /** All that the program is made of, relative to the root. A folder with all in it. */
-const SOURCES = ["main.ts", "deno.json", "deno.lock", "AUTHORITY_PUBKEY", "deploy/stamp.json", "lib"];
+const SOURCES = [
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+  "AUTHORITY_PUBKEY",
+  "deploy/RELEASE_PUBKEY",
+  "deploy/stamp.json",
+  "lib",
+];
 
 export interface Stamp {
   readonly commit: string;
@@ -18,20 +26,30 @@ export interface StageOptions {
   readonly stamp: Stamp;
   /** Text of the file that takes AUTHORITY_PUBKEY's place. */
   readonly authority?: string | undefined;
+  /** The same for deploy/RELEASE_PUBKEY. Tests have a key of their own; nobody else may change this one by a word. */
+  readonly releaseKey?: string | undefined;
+  /** For tests of upgrades. */
+  readonly version?: string | undefined;
 }
 
 /** A copy, which goes when the `using` scope ends. */
 export class Stage implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "nano-snap-stage-" });
 
-  constructor(root: string, { stamp, authority }: StageOptions) {
+  constructor(root: string, { stamp, authority, releaseKey, version }: StageOptions) {
     for (const file of sourceFiles(root)) {
       const to = join(this.path, file);
       Deno.mkdirSync(join(to, ".."), { recursive: true });
       Deno.copyFileSync(join(root, file), to);
     }
-    Deno.writeTextFileSync(join(this.path, "deploy/stamp.json"), JSON.stringify(stamp) + "\n");
-    if (authority !== undefined) Deno.writeTextFileSync(join(this.path, "AUTHORITY_PUBKEY"), authority);
+    const write = (name: string, text: string) => Deno.writeTextFileSync(join(this.path, name), text);
+    write("deploy/stamp.json", JSON.stringify(stamp) + "\n");
+    if (authority !== undefined) write("AUTHORITY_PUBKEY", authority);
+    if (releaseKey !== undefined) write("deploy/RELEASE_PUBKEY", releaseKey);
+    if (version !== undefined) {
+      const config = JSON.parse(Deno.readTextFileSync(join(this.path, "deno.json")));
+      write("deno.json", JSON.stringify({ ...config, version }));
+    }
   }
 
   /** The files that Workers begin with, relative: no import names them, so the compiler must be told. */

@@ -3,6 +3,7 @@
 
 import authorityKey from "../AUTHORITY_PUBKEY" with { type: "text" };
 import config from "../deno.json" with { type: "json" };
+import releaseKey from "../deploy/RELEASE_PUBKEY" with { type: "text" };
 import stamp from "../deploy/stamp.json" with { type: "json" };
 
 /** Semantic version, as in CHANGELOG.md. */
@@ -10,6 +11,9 @@ export const VERSION: string = config.version;
 
 /** The authority that a run trusts unless it is told another: an Ed25519 public key, 64 hex digits. */
 export const EMBEDDED_AUTHORITY: string = authorityKey.trim();
+
+/** The text of deploy/RELEASE_PUBKEY; lib/release/key.ts reads it. */
+export const RELEASE_PUBKEY: string = releaseKey;
 
 /** What a compiled program was made of. */
 export interface Build {
@@ -33,3 +37,6 @@ function buildOf(
 
 /** Where a person says that something is broken. */
 export const ISSUES_URL = "https://github.com/OpenRai/nano-snapshot-swarm/issues";
+
+/** Where releases are. install.sh has the same. */
+export const RELEASES_URL = "https://github.com/OpenRai/nano-snapshot-swarm/releases";

@@ -122,6 +122,8 @@ export interface HttpStreams {
       readonly signal: AbortSignal;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: Uint8Array;
+      /** Where it begins with https, no redirect may lead away from that. */
+      readonly secure?: boolean;
     },
   ): Promise<HttpStream>;
 }
@@ -163,6 +165,18 @@ export interface Programs {
   isRunning(pid: number): boolean;
   /** Sends SIGHUP. @returns false when there is no such process, or it is somebody else's. */
   hangUp(pid: number): boolean;
+}
+
+/** The program that runs this code. */
+export interface OwnProgram {
+  /** Where it lies, links followed; undefined when it runs from source. */
+  readonly path: string | undefined;
+  /** The system that it was compiled for: "x86_64-unknown-linux-gnu". */
+  readonly target: string;
+  /** Whether another file can be renamed over it while it runs. Windows only lets it be moved. */
+  readonly canReplace: boolean;
+  /** Sets who may do what with a file, as chmod writes it (0o755); nothing where the system has no such bits. */
+  setMode(path: string, mode: number): void;
 }
 
 /** What identifies a file and tells whether somebody else touched it. */

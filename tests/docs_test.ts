@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { RELEASES_URL } from "../lib/about.ts";
 import type { CliContext } from "../lib/cli/context.ts";
 import { runCli } from "../lib/cli/program.ts";
 import { EXIT } from "../lib/errors.ts";
@@ -45,10 +46,13 @@ Deno.test("README.md tests with the command that .ci/run runs, and names tasks t
   }
 });
 
-Deno.test("install.sh and README.md name the same home of releases", () => {
+Deno.test("install.sh, the program and the documents name the same home of releases", () => {
   const home = /HOME_PAGE=(\S+)/.exec(read("install.sh"))?.[1];
   const line = `curl -fsSL ${home}/releases/latest/download/install.sh | sh`;
-  for (const page of ["README.md", "install.sh"]) assert.ok(read(page).includes(line), page);
+  for (const page of ["README.md", "install.sh", "docs/install.md"]) {
+    assert.ok(read(page).includes(line), page);
+  }
+  assert.equal(RELEASES_URL, `${home}/releases`);
 });
 
 const PAGES = [
@@ -59,6 +63,7 @@ const PAGES = [
   "docs/mirror-leech-mode.md",
   "docs/performance.md",
   "docs/producer-guide.md",
+  "docs/releasing.md",
 ];
 for (const page of PAGES) {
   Deno.test(`${page} links only to files and headings that exist`, () => {

@@ -3,7 +3,7 @@
 
 import type { Machine } from "../mirror/machine.ts";
 import type { RunMachine } from "../producer/run.ts";
-import type { Clock, Programs } from "../ports.ts";
+import type { Clock, OwnProgram, Programs } from "../ports.ts";
 import type { WatchMachine } from "../status/watch.ts";
 
 /** What any command may need of the machine. */
@@ -11,6 +11,7 @@ export interface CliMachine extends Machine, RunMachine, WatchMachine {
   readonly http: RunMachine["http"];
   readonly net: Machine["net"];
   readonly programs: Programs;
+  readonly self: OwnProgram;
 }
 
 export interface CliContext {

@@ -54,6 +54,8 @@ async function makeProgram(context: CliContext, called: string | undefined): Pro
       "Gets a Nano node its ledger: signed by its authority, fetched from peers, verified to the last byte.",
     )
     .version(versionText(context).trimEnd(), "-V, --version", "say the version")
+    // `upgrade --version V` is the command's own.
+    .enablePositionalOptions()
     .helpCommand("help [command]", "say more about a command")
     // Everything that commander says in the end goes through us: help is a result, an error is one sentence.
     .configureOutput({
@@ -127,6 +129,7 @@ const COMMANDS: readonly LazyCommand[] = [
   { names: ["produce"], load: async () => (await import("./produce.ts")).addProduce },
   { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
   { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
+  { names: ["upgrade"], load: async () => (await import("./upgrade.ts")).addUpgrade },
   { names: ["version"], load: () => Promise.resolve(addVersion) },
 ];
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];

@@ -33,7 +33,7 @@ export const systemHttp: HttpClient & HttpStreams = {
     }
   },
 
-  async open(text, { timeoutMs, signal, headers = {}, body }) {
+  async open(text, { timeoutMs, signal, headers = {}, body, secure = false }) {
     const attempt = new AbortController();
     const giveUp = () => attempt.abort();
     signal.addEventListener("abort", giveUp);
@@ -66,7 +66,9 @@ export const systemHttp: HttpClient & HttpStreams = {
     };
     const plain = { "accept-encoding": "identity", ...headers };
     const response = await step(() =>
-      body === undefined ? follow(text, plain, attempt.signal) : post(text, plain, body, attempt.signal)
+      body === undefined
+        ? follow(text, plain, attempt.signal, secure)
+        : post(text, plain, body, attempt.signal)
     );
     const reader = response.body?.getReader();
     return {
@@ -98,6 +100,7 @@ async function follow(
   text: string,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
+  secure = false,
 ): Promise<Response> {
   let url = new URL(text);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
@@ -108,6 +111,9 @@ async function follow(
     const next = URL.parse(location, url);
     if (next === null || !SCHEMES.has(next.protocol)) {
       throw new OperationFailed(`it redirects to what is not HTTP (${next?.protocol ?? "no URL"})`);
+    }
+    if (secure && url.protocol === "https:" && next.protocol !== "https:") {
+      throw new OperationFailed("it redirects from https to http");
     }
     if (isLoopback(next.hostname) && !isLoopback(url.hostname)) {
       throw new OperationFailed("it redirects to this machine");

@@ -1,7 +1,7 @@
 // The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the
 // shapes of lib/mirror/machine.ts's Machine and lib/producer/machine.ts's without knowing them.
 
-import type { Clock, Files, HttpClient, HttpStreams, Net, Programs, Random } from "../ports.ts";
+import type { Clock, Files, HttpClient, HttpStreams, Net, OwnProgram, Programs, Random } from "../ports.ts";
 import { WorkerChecker } from "./check_client.ts";
 import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
@@ -10,6 +10,7 @@ import { WorkerHasher } from "./hash_client.ts";
 import { systemHttp } from "./http.ts";
 import { systemNet } from "./net.ts";
 import { WorkerPacker } from "./pack_client.ts";
+import { ownProgram } from "./own_program.ts";
 import { systemPrograms } from "./programs.ts";
 import { systemRandom } from "./random.ts";
 
@@ -28,6 +29,7 @@ export class SystemMachine {
   readonly cores: number = navigator.hardwareConcurrency;
   readonly pid: number = Deno.pid;
   readonly hostName: string = hostName();
+  readonly self: OwnProgram = ownProgram;
   readonly client: string;
 
   /** @param client What we call ourselves to peers: "nano-snap 0.1.0". */

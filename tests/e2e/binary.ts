@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, compile } from "../../deploy/build.ts";
-import { hashOfSources, type Stamp, stampOf } from "../../deploy/stage.ts";
+import { hashOfSources, type StageOptions, type Stamp, stampOf } from "../../deploy/stage.ts";
 import { chooseToolchain, type Toolchain } from "../../deploy/toolchain.ts";
 
 export const ROOT = join(import.meta.dirname!, "..", "..");
@@ -20,13 +20,16 @@ export interface TestBinary {
   readonly toolchain: Toolchain;
 }
 
+/** What a test may want otherwise than the tree has it. */
+export type Variant = Omit<StageOptions, "stamp">;
+
 /**
  * For `ignore`, at the head of a test file: undefined, after a line that says why, where it cannot be compiled. With
  * NANO_SNAP_NO_SKIP=1 that is an error instead.
  */
-export async function testBinary(): Promise<TestBinary | undefined> {
+export async function testBinary(variant: Variant = {}): Promise<TestBinary | undefined> {
   try {
-    return await compiled();
+    return await compiled(variant);
   } catch (error) {
     if (Deno.env.get("NANO_SNAP_NO_SKIP") === "1") throw error;
     const why = error instanceof Error ? error.message : String(error);
@@ -35,11 +38,13 @@ export async function testBinary(): Promise<TestBinary | undefined> {
   }
 }
 
-async function compiled(): Promise<TestBinary> {
+async function compiled(variant: Variant): Promise<TestBinary> {
   const toolchain = chooseToolchain(ROOT, Deno.build.target);
   const stamp = stampOf(ROOT);
-  const key = createHash("sha256").update(JSON.stringify([toolchain, stamp])).update(hashOfSources(ROOT));
-  for (const file of ["build.ts", "stage.ts", "times.ts"]) {
+  const key = createHash("sha256").update(JSON.stringify([toolchain, stamp, variant])).update(
+    hashOfSources(ROOT),
+  );
+  for (const file of ["build.ts", "stage.ts", "times.ts", "toolchain.ts"]) {
     key.update(Deno.readTextFileSync(join(ROOT, "deploy", file)));
   }
   const cache = ownFolder();
@@ -62,6 +67,7 @@ async function compiled(): Promise<TestBinary> {
         target: Deno.build.target,
         output: join(temporary, `nano-snap${ENDING}`),
         stamp,
+        ...variant,
       });
       await compileNothing(toolchain, join(temporary, `bare${ENDING}`));
       Deno.renameSync(temporary, folder);

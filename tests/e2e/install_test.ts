@@ -3,9 +3,9 @@
 // is installed is a small script that answers like nano-snap.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { Release as AnyRelease, ReleaseKey, sha256 } from "./release_server.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 const INSTALLER = join(ROOT, "install.sh");
@@ -22,63 +22,11 @@ function program(version = "1.2.3"): Uint8Array {
   return new TextEncoder().encode(`#!/bin/sh\necho "nano-snap ${version} (test)"\necho "authority none"\n`);
 }
 
-/** A server of one release: path -> bytes, or how it fails. It remembers what was asked for. */
-class Release implements AsyncDisposable {
-  readonly asked: string[] = [];
-  readonly #files = new Map<string, Uint8Array>();
-  readonly #cut = new Set<string>();
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-
-  constructor() {
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-      const { pathname } = new URL(request.url);
-      this.asked.push(pathname);
-      const bytes = this.#files.get(pathname);
-      if (bytes === undefined) return new Response("no such file", { status: 404 });
-      return this.#cut.has(pathname) ? cutShort(bytes) : new Response(bytes.slice());
-    });
+/** A release of the invented machine's program, unless it is told otherwise. */
+class Release extends AnyRelease {
+  override putAll(prefix = "", bytes = program()): this {
+    return super.putAll(prefix, bytes, ASSET);
   }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}`;
-  }
-
-  put(path: string, bytes: Uint8Array | string): this {
-    this.#files.set(path, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
-    return this;
-  }
-
-  cut(path: string): this {
-    this.#cut.add(path);
-    return this;
-  }
-
-  /** A whole release under `prefix`: the program, packed and not, and their sums. */
-  putAll(prefix = "", bytes = program()): this {
-    const packed = gzipSync(bytes);
-    const sums = `${sha256(bytes)}  ${ASSET}\n${sha256(packed)} *${ASSET}.gz\n${"0".repeat(64)}  other\n`;
-    return this.put(`${prefix}/${ASSET}`, bytes).put(`${prefix}/${ASSET}.gz`, packed)
-      .put(`${prefix}/SHA256SUMS`, sums);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
-
-/** Half of what is announced, and then no more. */
-function cutShort(bytes: Uint8Array): Response {
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(bytes.slice(0, bytes.length >> 1));
-      controller.close();
-    },
-  });
-  return new Response(body, { headers: { "content-length": String(bytes.length) } });
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** A home, a folder to install into, and a PATH of our making. */
@@ -130,12 +78,16 @@ interface Call {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  /** Instead of the installer as it is. */
+  readonly script?: Uint8Array;
+  /** A program and its first words, which runs the shell. */
+  readonly around?: readonly string[];
 }
 
 /** The installer, read from stdin as `curl … | sh` gives it. */
-async function run(shell: readonly string[], box: Sandbox, call: Call = {}, script?: Uint8Array) {
-  const [first, ...rest] = shell;
-  const child = new Deno.Command(onPath(first!) ?? first!, {
+async function run(shell: readonly string[], box: Sandbox, call: Call = {}) {
+  const [first, ...rest] = [...(call.around ?? []), onPath(shell[0]!) ?? shell[0]!, ...shell.slice(1)];
+  const child = new Deno.Command(first!, {
     args: [...rest, "-s", "--", ...(call.args ?? [])],
     cwd: box.root,
     clearEnv: true,
@@ -147,7 +99,7 @@ async function run(shell: readonly string[], box: Sandbox, call: Call = {}, scri
   }).spawn();
   const writer = child.stdin.getWriter();
   // A script that is refused in its first lines is not read to its end.
-  await writer.write(script ?? Deno.readFileSync(INSTALLER)).then(() => writer.close()).catch(() => {});
+  await writer.write(call.script ?? Deno.readFileSync(INSTALLER)).then(() => writer.close()).catch(() => {});
   const { code, stdout, stderr } = await child.output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
@@ -173,9 +125,20 @@ function onPath(name: string): string | undefined {
   });
 }
 
-/** Where there is one. */
-const noexec = noexecFolder();
-if (noexec === undefined) say("install_test: skipped on a noexec folder: none here can be written to");
+/** Runs what follows with a folder, its first word, from which nothing runs. */
+const NOEXEC_AT = [
+  "unshare",
+  "--map-root-user",
+  "--mount",
+  "sh",
+  "-c",
+  'mount -t tmpfs -o noexec tmpfs "$0" && exec "$@"',
+];
+const noNoexec = !succeeds([...NOEXEC_AT, "/tmp", "true"]);
+if (noNoexec) say("install_test: skipped on a noexec folder: mounting one is not allowed here");
+
+const noOpenssl = !succeeds(["sh", "-c", "openssl version | grep -q '^OpenSSL [3-9]'"]);
+if (noOpenssl) say("install_test: skipped with signatures: openssl 3 is not installed");
 
 const noShellcheck = onPath("shellcheck") === undefined;
 if (noShellcheck) say("install_test: skipped shellcheck: it is not installed");
@@ -393,17 +356,54 @@ for (const shell of SHELLS) {
     assert.deepEqual(release.asked, []);
   });
 
-  test("refuses a folder from which nothing runs", async (_box, release, go) => {
-    const folder = Deno.makeTempDirSync({ dir: noexec ?? "/" });
-    try {
-      const ended = await go({ env: { NANO_SNAP_INSTALL_DIR: folder } });
-      assertRefused(ended, 6, /programs cannot run from \S+ \(mounted noexec\?\)/);
-      assert.deepEqual([...Deno.readDirSync(folder)], []);
-      assert.deepEqual(release.asked, []);
-    } finally {
-      Deno.removeSync(folder);
+  test("refuses a folder from which nothing runs", async (box, release, go) => {
+    Deno.mkdirSync(box.folder, { recursive: true });
+    const ended = await go({ around: [...NOEXEC_AT, box.folder] });
+    assertRefused(ended, 6, /programs cannot run from \S+ \(mounted noexec\?\)/);
+    assert.deepEqual(release.asked, []);
+  }, noNoexec);
+
+  test("takes a release that the release key has signed, and no other", async (box, release, go) => {
+    const key = new ReleaseKey();
+    const script = withKey(key.line);
+    release.putAll().signed(key);
+    const good = await go({ script });
+    assert.deepEqual([good.code, good.stderr], [0, ""]);
+    assert.ok(!good.stdout.includes("signature"), good.stdout);
+    assert.deepEqual(box.left(), ["nano-snap"]);
+    Deno.removeSync(box.target);
+
+    // What is signed is SHA256SUMS to the last byte; who signed must be the key's owner.
+    release.putAll("", program("2.0.0"));
+    assertRefused(
+      await go({ script }),
+      4,
+      /SHA256SUMS is not signed by the release key: nothing was installed/,
+    );
+    release.signed(new ReleaseKey(2));
+    assertRefused(await go({ script }), 4, /is not signed by the release key/);
+    release.put("/SHA256SUMS.sig", "");
+    assertRefused(await go({ script }), 4, /is not signed by the release key/);
+    assert.deepEqual(box.left(), []);
+
+    await using unsigned = new Release();
+    const env = { NANO_SNAP_BASE_URL: unsigned.putAll().url };
+    assertRefused(await go({ script, env }), 8, /cannot fetch \S+\/SHA256SUMS\.sig: .*404/);
+    assert.deepEqual(box.left(), []);
+  }, noOpenssl);
+
+  test("says that it checks no signature: without a key, and without openssl 3", async (box, release, go) => {
+    release.putAll();
+    const without = await go();
+    assert.equal(without.code, 0, without.stderr);
+    assert.match(without.stdout, /^Note: no signature is checked, the project has no release key yet\.$/m);
+    for (const answer of ["echo 'LibreSSL 3.3.6'", "echo 'OpenSSL 1.1.1w  11 Sep 2023'", "exit 127"]) {
+      box.fake("openssl", answer);
+      const old = await go({ script: withKey(new ReleaseKey().line) });
+      assert.equal(old.code, 0, old.stderr);
+      assert.match(old.stdout, /^Note: no signature is checked, that needs openssl 3\.$/m);
     }
-  }, noexec === undefined);
+  });
 
   test("refuses words and places that make no sense", async (box, release, go) => {
     release.putAll();
@@ -441,7 +441,7 @@ for (const shell of SHELLS) {
     const script = Deno.readFileSync(INSTALLER);
     const env = { NANO_SNAP_BASE_URL: release.url };
     for (const part of [0.1, 0.35, 0.6, 0.85, 0.999]) {
-      await run(shell, box, { env }, script.subarray(0, Math.floor(script.length * part)));
+      await run(shell, box, { env, script: script.subarray(0, Math.floor(script.length * part)) });
     }
     assert.deepEqual(release.asked, []);
     assert.throws(() => Deno.statSync(box.folder), Deno.errors.NotFound);
@@ -463,23 +463,18 @@ function pick({ ino, mtime }: Deno.FileInfo) {
   return { ino, mtime };
 }
 
-/** A folder that we can write to on a mount that refuses to run programs, where there is one. */
-function noexecFolder(): string | undefined {
-  let mounts: string;
+/** The installer as it will be once the project has a release key. */
+function withKey(line: string): Uint8Array {
+  const text = Deno.readTextFileSync(INSTALLER);
+  const patched = text.replace("\nreadonly RELEASE_PUBKEY=none\n", `\nreadonly RELEASE_PUBKEY=${line}\n`);
+  assert.notEqual(patched, text);
+  return new TextEncoder().encode(patched);
+}
+
+function succeeds([program, ...args]: readonly string[]): boolean {
   try {
-    mounts = Deno.readTextFileSync("/proc/mounts");
+    return new Deno.Command(program!, { args, stdout: "null", stderr: "null" }).outputSync().success;
   } catch {
-    return undefined;
+    return false;
   }
-  const folders = mounts.split("\n").map((line) => line.split(" ")).filter(([, , type, options]) =>
-    type === "tmpfs" && options?.split(",").includes("noexec") && options.startsWith("rw")
-  ).map(([, folder]) => folder ?? "");
-  return folders.find((folder) => {
-    try {
-      Deno.removeSync(Deno.makeTempDirSync({ dir: folder }));
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
