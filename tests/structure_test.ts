@@ -38,6 +38,7 @@ const PACKAGE_HOMES: Record<string, readonly string[]> = {
   "cli-progress": ["cli", "status"],
   "bencode": [], // the tests' oracle
   "fast-check": [],
+  "yaml": [], // what tests/deploy reads
 };
 
 /** What reaches the machine, and the folders that may write it. */

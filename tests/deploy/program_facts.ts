@@ -1,0 +1,34 @@
+// What files of deploy/ may count on in the program, asked of its code.
+
+import { metricsText } from "../../lib/status/metrics.ts";
+import { pageOf } from "../../lib/status/pages.ts";
+import { SEEDING } from "../status/moments.ts";
+import { filesIn, read } from "./tree.ts";
+
+/** Every environment variable that a command reads: they are texts in lib/cli. */
+export function knownVariables(): Set<string> {
+  const sources = filesIn("lib/cli").map((name) => read(`lib/cli/${name}`)).join("\n") +
+    read("lib/snapshot/authority.ts");
+  return new Set([...COMING, ...[...sources.matchAll(/"([A-Z][A-Z_]{3,})"/g)].map(([, name = ""]) => name)]);
+}
+
+/** Of `swarm`, which is not here yet. */
+const COMING = ["POLL_INTERVAL"];
+
+/** Whether a running instance answers this path over HTTP. */
+export function isServed(path: string): boolean {
+  return pageOf(path, SEEDING) !== undefined;
+}
+
+/** What is served to Prometheus: each metric, and its labels. */
+export const METRICS: ReadonlyMap<string, readonly string[]> = new Map(
+  [...metricsText(SEEDING).matchAll(/^(nano_\w+)(?:\{(.*)\})? /gm)].map(([, name = "", labels = ""]) => [
+    name,
+    [...labels.matchAll(/(\w+)="/g)].map(([, label = ""]) => label),
+  ]),
+);
+
+/** What the label `state` can be. */
+export const PHASES: readonly string[] = [
+  ...(/export type Phase =([^;]*);/.exec(read("lib/events.ts"))?.[1] ?? "").matchAll(/"(\w+)"/g),
+].map(([, phase = ""]) => phase);
