@@ -23,6 +23,11 @@ const PACKAGES = {
   zstd: "zstd",
   tar: "tar",
   "qbittorrent-nox": "qbittorrent-nox",
+  "systemd-analyze": "systemd",
+  promtool: "prometheus",
+  seccomp: "python3-seccomp",
+  openssl: "openssl",
+  shellcheck: "shellcheck",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
@@ -44,7 +49,7 @@ export function need(...programs: Program[]): boolean {
 function isInstalled(program: Program): boolean {
   let known = found.get(program);
   if (known === undefined) {
-    known = program === "libtorrent" ? pythonHasLibtorrent() : onPath(program);
+    known = isModule(program) ? pythonHas(program) : onPath(program);
     found.set(program, known);
   }
   return known;
@@ -60,9 +65,14 @@ function onPath(program: string): boolean {
   });
 }
 
-function pythonHasLibtorrent(): boolean {
+/** Those that are Python's and have no program of their own. */
+function isModule(program: Program): program is "libtorrent" | "seccomp" {
+  return program === "libtorrent" || program === "seccomp";
+}
+
+function pythonHas(module: string): boolean {
   try {
-    return new Deno.Command(PYTHON, { args: ["-c", "import libtorrent"] }).outputSync().success;
+    return new Deno.Command(PYTHON, { args: ["-c", `import ${module}`] }).outputSync().success;
   } catch {
     return false;
   }
