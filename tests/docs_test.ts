@@ -59,6 +59,7 @@ const PAGES = [
   "README.md",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
+  "docs/deploy.md",
   "docs/install.md",
   "docs/mirror-leech-mode.md",
   "docs/performance.md",
