@@ -100,6 +100,17 @@ Deno.test("release.yml publishes what install.sh and README.md fetch, and only a
   }
 });
 
+Deno.test("release.yml signs by the secret and in the environment that docs/releasing.md tells the owner to make", () => {
+  const { sign } = readWorkflow(RELEASE).jobs;
+  const secrets = [...RELEASE.matchAll(/secrets\.(\w+)/g)].map(([, name = ""]) => name);
+  assert.equal(secrets.length, 1);
+  for (const name of [...secrets, sign!.environment!]) {
+    assert.ok(read("docs/releasing.md").includes(`\`${name}\``), name);
+  }
+  assert.ok(sign!.steps.some(({ run }) => run === "deploy/release/sign.sh dist/SHA256SUMS"));
+  assert.ok(sign!.steps.some(({ with: inputs }) => inputs?.["path"] === "dist/SHA256SUMS.sig"));
+});
+
 Deno.test("release.yml, compose.yaml and the pod name one image", () => {
   const image = readWorkflow(RELEASE).env!["IMAGE"]!;
   assert.match(image, /^ghcr\.io\/[a-z0-9._/-]+$/);
