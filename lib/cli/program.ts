@@ -48,7 +48,7 @@ export function withCommand(args: readonly string[]): readonly string[] {
 }
 
 /** With the command that is called, or with all of them where the word is none. */
-async function makeProgram(context: CliContext, called: string | undefined): Promise<Command> {
+export async function makeProgram(context: CliContext, called?: string): Promise<Command> {
   const program = new Command("nano-snap")
     .description(
       "Gets a Nano node its ledger: signed by its authority, fetched from peers, verified to the last byte.",
@@ -66,8 +66,9 @@ async function makeProgram(context: CliContext, called: string | undefined): Pro
     })
     .exitOverride();
   program.addHelpText("after", "\nStart here:\n  nano-snap get --extract");
-  const wanted = COMMANDS.filter(({ names }) => called !== undefined && names.includes(called));
-  for (const add of await Promise.all((wanted.length > 0 ? wanted : COMMANDS).map(({ load }) => load()))) {
+  const one = COMMANDS.find(({ names }) => called !== undefined && names.includes(called));
+  const wanted = one === undefined || one.readsAll === true ? COMMANDS : [one];
+  for (const add of await Promise.all(wanted.map(({ load }) => load()))) {
     add(program, context);
   }
   passOn(program);
@@ -121,6 +122,8 @@ interface LazyCommand {
   readonly names: readonly string[];
   /** A literal `import()`, so that `deno compile` finds the file. */
   readonly load: () => Promise<(program: Command, context: CliContext) => void>;
+  /** It tells of the others, which must be there. */
+  readonly readsAll?: true;
 }
 
 /** In the order of the help. */
@@ -130,6 +133,12 @@ const COMMANDS: readonly LazyCommand[] = [
   { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
   { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
   { names: ["upgrade"], load: async () => (await import("./upgrade.ts")).addUpgrade },
+  {
+    names: ["completions"],
+    load: async () => (await import("./completions.ts")).addCompletions,
+    readsAll: true,
+  },
+  { names: ["man"], load: async () => (await import("./man.ts")).addMan, readsAll: true },
   { names: ["version"], load: () => Promise.resolve(addVersion) },
 ];
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
@@ -139,7 +148,5 @@ const LATER_COMMANDS = [
   "verify",
   "inspect",
   "doctor",
-  "completions",
-  "man",
 ] as const;
 const LATER_OPTIONS = ["--install", "--web-seed"] as const;

@@ -1,0 +1,39 @@
+// `nano-snap completions SHELL`: a script that teaches a shell our commands, options and values.
+
+import type { Command } from "commander";
+import type { CliContext } from "./context.ts";
+import { treeOf } from "./command_tree.ts";
+import { bashCompletions } from "./completions_bash.ts";
+import { fishCompletions } from "./completions_fish.ts";
+import { zshCompletions } from "./completions_zsh.ts";
+import { parseChoice } from "./values.ts";
+
+/** Adds the command to the program. All others must be there when it runs. */
+export function addCompletions(program: Command, context: CliContext): void {
+  const command = program.command("completions")
+    .summary("a completion script for bash, zsh or fish")
+    .description("Writes a script that lets a shell complete commands, options and their values.");
+  const shell = command.createArgument("<shell>", "bash, zsh or fish");
+  shell.argChoices = [...SHELLS];
+  command.addArgument(shell);
+  command.addHelpText("after", EXAMPLES);
+  command.action((word: string) => {
+    const tree = treeOf(program);
+    switch (parseChoice({ text: word, name: "the shell" }, SHELLS)) {
+      case "bash":
+        return context.stdout(bashCompletions(tree));
+      case "zsh":
+        return context.stdout(zshCompletions(tree));
+      case "fish":
+        return context.stdout(fishCompletions(tree));
+    }
+  });
+}
+
+const SHELLS = ["bash", "zsh", "fish"] as const;
+
+const EXAMPLES = `
+Examples:
+  nano-snap completions bash > ~/.local/share/bash-completion/completions/nano-snap
+  nano-snap completions zsh > "\${fpath[1]}/_nano-snap"     then start a new shell
+  nano-snap completions fish > ~/.config/fish/completions/nano-snap.fish`;
