@@ -136,7 +136,7 @@ async function compileAll(
 
 /** FILE.gz beside FILE, the same bytes for the same bytes. */
 async function pack(path: string): Promise<void> {
-  await pipeline(createReadStream(path), createGzip({ level: 9 }), createWriteStream(`${path}.gz`));
+  await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}.gz`));
 }
 
 async function sha256(path: string): Promise<string> {

@@ -79,12 +79,14 @@ test("is at most 10 MB larger than one of nothing", () => {
 });
 
 for (const args of [["version"], ["get", "--help"]]) {
-  test(`starts \`${args.join(" ")}\` in less than ${MAX_START_MS} ms`, async ({ run }) => {
+  test(`starts \`${args.join(" ")}\` in less than ${MAX_START_MS} ms`, async ({ folder, path, run }) => {
     let quickest = Infinity;
     for (let i = 0; i < STARTS && quickest >= MAX_START_MS; i++) {
       const sinceMs = performance.now();
       assert.equal((await run(...args)).code, 0);
       quickest = Math.min(quickest, performance.now() - sinceMs);
+      // Others may have both cores; then the processor's time says what the start itself takes.
+      if (quickest >= MAX_START_MS) quickest = Math.min(quickest, await processorMs(path, args, folder));
     }
     assert.ok(quickest < MAX_START_MS, `${quickest} ms at best`);
   });
@@ -157,6 +159,18 @@ test("needs the glibc that the documents and the installer name, and no other li
   assert.deepEqual(libraries.filter((name) => !ofGlibc.test(name)), ["libgcc_s.so.1"]);
   return Promise.resolve();
 }, { ignore: Deno.build.os !== "linux" });
+
+/** Of one start, all threads, user and system: the second line of what a shell's `times` says. */
+async function processorMs(path: string, args: readonly string[], cwd: string): Promise<number> {
+  if (Deno.build.os === "windows") return Infinity;
+  const { stdout } = await output("/bin/sh", ["-c", '"$@" >/dev/null; times', "sh", path, ...args], cwd);
+  const parts = [...stdout.split("\n")[1]!.matchAll(/(\d+)m([\d.]+)s/g)];
+  assert.equal(parts.length, 2, stdout);
+  return parts.reduce(
+    (sum, [, minutes, seconds]) => sum + 60_000 * Number(minutes) + 1000 * Number(seconds),
+    0,
+  );
+}
 
 /** `deno task compile` with these words. */
 function compile(...words: string[]) {
