@@ -2,8 +2,9 @@
 // it is asked for, which may be all there is of it.
 
 import { InvariantBroken, OperationFailed } from "../errors.ts";
-import { InlineChecker, lookAt, nextTurn, PieceCheck, piecesPerShare } from "../torrent/check.ts";
+import { InlineChecker, lookAt, PieceCheck, piecesPerShare } from "../torrent/check.ts";
 import type { CheckJob, PieceChecker, PieceFiles } from "../torrent/piece_checker.ts";
+import { nextTurn } from "../turn.ts";
 import { type CheckAnswer, type CheckTask, NEXT, STOP, type TaskFiles } from "./check_worker.ts";
 import { systemFiles } from "./files.ts";
 import { errorOf } from "./worker_failure.ts";

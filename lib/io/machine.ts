@@ -7,6 +7,7 @@ import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
 import { systemFiles } from "./files.ts";
 import { WorkerHasher } from "./hash_client.ts";
+import { WorkerExaminer } from "./ledger_client.ts";
 import { systemHttp } from "./http.ts";
 import { systemNet } from "./net.ts";
 import { WorkerPacker } from "./pack_client.ts";
@@ -25,6 +26,7 @@ export class SystemMachine {
   readonly extractor: WorkerExtractor = new WorkerExtractor();
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
+  readonly examiner: WorkerExaminer = new WorkerExaminer(navigator.hardwareConcurrency);
   readonly packer: WorkerPacker = new WorkerPacker();
   readonly cores: number = navigator.hardwareConcurrency;
   readonly pid: number = Deno.pid;

@@ -4,7 +4,8 @@
 import { parseHex, utf8 } from "../bytes.ts";
 import { VerificationFailed } from "../errors.ts";
 import type { OpenFile } from "../ports.ts";
-import { type DbRecord, LmdbPages, VALUE_IS_TABLE } from "./lmdb_pages.ts";
+import { VALUE_IS_TABLE } from "./lmdb_format.ts";
+import { type DbRecord, LmdbPages } from "./lmdb_pages.ts";
 
 /** Names as `inspect --json` prints them. Counts are undefined where the file has no such table. */
 export interface LedgerFacts {

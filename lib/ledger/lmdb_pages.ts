@@ -2,9 +2,24 @@
 // file is untrusted: each page number, offset, length and depth is checked before it is used, pages are read one at a
 // time into a fresh buffer, and a budget ends every walk.
 
-import { compareBytes } from "../bytes.ts";
 import { VerificationFailed } from "../errors.ts";
 import type { OpenFile } from "../ports.ts";
+import { compareKeys, type KeyOrder, orderOf } from "./key_order.ts";
+import {
+  BRANCH,
+  HEADER_BYTES,
+  INTEGER_KEYS,
+  LEAF,
+  MAX_DEPTH,
+  MAX_PAGE_BYTES,
+  META,
+  MIN_PAGE_BYTES,
+  NODE_BYTES,
+  RECORD_BYTES,
+  REVERSE_KEYS,
+  VALUE_IS_TABLE,
+  VALUE_ON_OVERFLOW,
+} from "./lmdb_format.ts";
 
 /** A table's record: where its tree begins and what it counts. */
 export interface DbRecord {
@@ -25,6 +40,9 @@ export interface LmdbMeta {
   readonly mapSize: number;
   readonly lastPage: number;
   readonly transaction: number;
+  /** The free list: pages by the transaction that let them go. Its record's flags also hold LMDB's own. */
+  readonly free: DbRecord;
+  /** The tables' names and records. */
   readonly main: DbRecord;
 }
 
@@ -37,38 +55,29 @@ export interface LeafValue {
 
 /** Page reads for one file: a lookup takes one per level of a tree, so this is far beyond an honest need. */
 const MAX_PAGE_READS = 2000;
-/** LMDB's own limit for a cursor. */
-const MAX_DEPTH = 32;
-/** LMDB's limits for a page. */
-const MIN_PAGE_BYTES = 512;
-const MAX_PAGE_BYTES = 32 << 10;
 
-const HEADER_BYTES = 16;
-const RECORD_BYTES = 48;
 const META_BYTES = HEADER_BYTES + 24 + 2 * RECORD_BYTES + 16;
 const MAGIC = 0xbeefc0de;
 const FORMAT_VERSION = 1;
 const NO_PAGE = 0xffffffffffffffffn;
-
-const BRANCH = 1;
-const LEAF = 2;
-const META = 8;
 /** Overflow and subpages, LEAF2 pages of fixed-size duplicates: never met where we walk. */
 const OTHER_KINDS = 4 | 0x20 | 0x40;
-const VALUE_ON_OVERFLOW = 1;
-/** The value is a table's record. */
-export const VALUE_IS_TABLE = 2;
 /** Tables whose keys are not in plain byte order. */
-const OTHER_ORDER = 2 | 8;
+const OTHER_ORDER = REVERSE_KEYS | INTEGER_KEYS;
 
 export class LmdbPages {
   readonly meta: LmdbMeta;
   readonly #file: OpenFile;
+  readonly #maxReads: number;
   #reads = 0;
 
-  /** @throws {VerificationFailed} When it is no LMDB file or its meta pages cannot be read. */
-  constructor(file: OpenFile) {
+  /**
+   * @param maxReads How many pages may be read in all: the file may be made to keep us busy.
+   * @throws {VerificationFailed} When it is no LMDB file or its meta pages cannot be read, which LMDB refuses as well.
+   */
+  constructor(file: OpenFile, maxReads = MAX_PAGE_READS) {
     this.#file = file;
+    this.#maxReads = maxReads;
     const first = this.#readMeta(0, undefined);
     const second = this.#readMeta(first.pageSize, first.pageSize);
     this.meta = second.transaction > first.transaction ? second : first;
@@ -78,20 +87,35 @@ export class LmdbPages {
   table(name: Uint8Array): DbRecord | undefined {
     const value = this.get(this.meta.main, name);
     if (value === undefined || value.flags !== VALUE_IS_TABLE) return undefined;
-    if (value.data.length !== RECORD_BYTES) {
-      throw this.#broken(`a table's record has ${value.data.length} bytes`);
-    }
-    return this.#record(viewOf(value.data), 0);
+    return this.record(value.data);
+  }
+
+  /** A table's record out of its value in the main tree. @throws {VerificationFailed} */
+  record(bytes: Uint8Array): DbRecord {
+    if (bytes.length !== RECORD_BYTES) throw this.#broken(`a table's record has ${bytes.length} bytes`);
+    return this.#record(viewOf(bytes), 0);
   }
 
   /** Finds a key; undefined when it is not there, or the table is not ordered by bytes. */
   get(table: DbRecord, key: Uint8Array): LeafValue | undefined {
-    if (table.root === undefined || (table.flags & OTHER_ORDER) !== 0) return undefined;
+    if ((table.flags & OTHER_ORDER) !== 0) return undefined;
+    const page = this.#leafFor(table, key);
+    return page && this.#find(page, key);
+  }
+
+  /** The leaf page in which a key is, or would be; undefined in an empty table. */
+  leafOf(table: DbRecord, key: Uint8Array): number | undefined {
+    return this.#leafFor(table, key)?.number;
+  }
+
+  #leafFor(table: DbRecord, key: Uint8Array): Page | undefined {
+    if (table.root === undefined) return undefined;
+    const order = orderOf(table.flags);
     let number = table.root;
     for (let level = 1; level <= Math.min(table.depth, MAX_DEPTH); level++) {
       const page = this.#readPage(number);
-      if (page.isLeaf) return this.#find(page, key);
-      number = this.#child(page, key);
+      if (page.isLeaf) return page;
+      number = this.#child(page, key, order);
     }
     throw this.#broken(`a tree is deeper than the ${table.depth} levels it claims`);
   }
@@ -118,6 +142,7 @@ export class LmdbPages {
       mapSize: this.#u64(view, 32),
       lastPage: this.#u64(view, 40 + 2 * RECORD_BYTES),
       transaction: this.#u64(view, 48 + 2 * RECORD_BYTES),
+      free: this.#record(view, 40),
       main: this.#record(view, 40 + RECORD_BYTES),
     };
   }
@@ -140,7 +165,7 @@ export class LmdbPages {
     if (number < 2 || number > lastPage) {
       throw this.#broken(`page ${number} is not among its ${lastPage + 1}`);
     }
-    if (++this.#reads > MAX_PAGE_READS) throw this.#broken(`more than ${MAX_PAGE_READS} pages would be read`);
+    if (++this.#reads > this.#maxReads) throw this.#broken(`more than ${this.#maxReads} pages would be read`);
     const bytes = new Uint8Array(pageSize);
     if (this.#file.readAt(bytes, number * pageSize) < pageSize) {
       throw this.#broken(`page ${number} lies after its end`);
@@ -151,12 +176,12 @@ export class LmdbPages {
   }
 
   /** The child whose keys begin at or before the key. The first key of a branch page is empty: below all. */
-  #child(page: Page, key: Uint8Array): number {
+  #child(page: Page, key: Uint8Array, order: KeyOrder): number {
     let low = 1;
     let high = page.count;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (compareBytes(this.#node(page, middle).key, key) <= 0) low = middle + 1;
+      if (compareKeys(order, this.#node(page, middle).key, key) <= 0) low = middle + 1;
       else high = middle;
     }
     const node = this.#node(page, low - 1);
@@ -169,7 +194,7 @@ export class LmdbPages {
     while (low < high) {
       const middle = (low + high) >> 1;
       const node = this.#node(page, middle);
-      const order = compareBytes(node.key, key);
+      const order = compareKeys("bytes", node.key, key);
       if (order === 0) return { flags: node.flags, data: this.#dataOf(page, node) };
       if (order < 0) low = middle + 1;
       else high = middle;
@@ -225,9 +250,6 @@ interface Node {
   readonly key: Uint8Array;
   readonly keyEnd: number;
 }
-
-/** lo u16, hi u16, flags u16, key size u16. */
-const NODE_BYTES = 8;
 
 /** A branch or leaf page with a sound header; undefined when it is anything else. */
 function parsePage(bytes: Uint8Array, number: number): Page | undefined {

@@ -4,6 +4,7 @@
 import { equalBytes } from "../bytes.ts";
 import { invariant } from "../errors.ts";
 import type { Files } from "../ports.ts";
+import { nextTurn } from "../turn.ts";
 import type { Layout, PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
@@ -113,19 +114,6 @@ export function piecesPerShare(layout: Layout): number {
 
 function hashBytes(layout: Layout): number {
   return layout.kind === "v1" ? SHA1_BYTES : HASH_BYTES;
-}
-
-/** A macrotask, so that sockets and timers are served in between. */
-export function nextTurn(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      port2.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }
 
 const SHA1_BYTES = 20;

@@ -6,6 +6,7 @@ import { systemFiles } from "../../lib/io/files.ts";
 import { type LedgerFacts, readLedgerFacts } from "../../lib/ledger/facts.ts";
 import { LmdbPages } from "../../lib/ledger/lmdb_pages.ts";
 import { utf8 } from "../../lib/bytes.ts";
+import type { OpenFile } from "../../lib/ports.ts";
 import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
 import { mustRun, need, tempDir } from "./support.ts";
 
@@ -34,6 +35,29 @@ Deno.test({
     });
     assert.equal(read.block_count, await statNumber(path, ["-s", "blocks"], "Entries"));
     assert.equal(read.account_count, await statNumber(path, ["-s", "accounts"], "Entries"));
+  },
+});
+
+Deno.test({
+  ...options,
+  name: "readLedgerFacts() reads a few dozen pages, whatever the size",
+  fn: async () => {
+    for (const blocks of [600, BLOCKS]) {
+      const file = systemFiles.open((await ledgerFixture(blocks)).path, "read");
+      let reads = 0;
+      const counting: OpenFile = Object.assign(Object.create(file), {
+        readAt(into: Uint8Array, at: number) {
+          reads++;
+          assert.ok(into.length <= 4096);
+          return file.readAt(into, at);
+        },
+        facts: () => file.facts(),
+      });
+      assert.equal(readLedgerFacts(counting).block_count, blocks);
+      file.close();
+      // Both meta pages, and for each of six look-ups a page per level of its tree.
+      assert.ok(reads >= 2 && reads <= 2 + 6 * 3, `${reads} reads`);
+    }
   },
 });
 

@@ -17,6 +17,7 @@ const NO_SKIP = Deno.env.get("NANO_SNAP_NO_SKIP") === "1";
 /** The programs that tests may ask for, and the package of Debian and Ubuntu that brings each. */
 const PACKAGES = {
   libtorrent: "python3-libtorrent",
+  lmdb: "python3-lmdb",
   mdb_load: "lmdb-utils",
   mdb_stat: "lmdb-utils",
   "7zz": "7zip",
@@ -66,8 +67,8 @@ function onPath(program: string): boolean {
 }
 
 /** Those that are Python's and have no program of their own. */
-function isModule(program: Program): program is "libtorrent" | "seccomp" {
-  return program === "libtorrent" || program === "seccomp";
+function isModule(program: Program): program is "libtorrent" | "lmdb" | "seccomp" {
+  return program === "libtorrent" || program === "lmdb" || program === "seccomp";
 }
 
 function pythonHas(module: string): boolean {

@@ -1,0 +1,133 @@
+// Examining a ledger on several cores: this thread, with a turn of the event loop after each step, and a few Workers,
+// which are ended with the job. Those that have not started by the time all is taken are not waited for.
+
+import { OperationFailed } from "../errors.ts";
+import { conclude, progressOf } from "../ledger/examine.ts";
+import type { Examination, ExaminationJob, LedgerExaminer } from "../ledger/examination.ts";
+import { addFindings, type Findings } from "../ledger/findings.ts";
+import { planExamination } from "../ledger/plan.ts";
+import { CONTROL_WORDS, ExaminingThread, STOP, SUBTREES_DONE, taskOf } from "../ledger/thread.ts";
+import { nextTurn } from "../turn.ts";
+import { systemFiles } from "./files.ts";
+import type { LedgerAnswer, LedgerTask } from "./ledger_worker.ts";
+import { errorOf } from "./worker_failure.ts";
+
+/** Examines the system's own files. */
+export class WorkerExaminer implements LedgerExaminer {
+  readonly #threads: number;
+  readonly #bytesPerWorker: number;
+
+  /**
+   * @param cores How many the machine has.
+   * @param bytesPerWorker How large a file must be for the first Worker, and for each further one.
+   */
+  constructor(cores: number, bytesPerWorker = BYTES_PER_WORKER) {
+    this.#threads = Math.max(1, Math.min(cores, MAX_THREADS));
+    this.#bytesPerWorker = bytesPerWorker;
+  }
+
+  async examine({ path, tables, signal, onProgress }: ExaminationJob): Promise<Examination> {
+    signal.throwIfAborted();
+    const file = systemFiles.open(path, "read");
+    const workers: LedgerWorker[] = [];
+    try {
+      const plan = planExamination(file, tables);
+      const count = Math.min(this.#threads - 1, Math.floor(file.facts().size / this.#bytesPerWorker));
+      const control = new Int32Array(new SharedArrayBuffer(4 * (CONTROL_WORDS + count)));
+      const task = { ...taskOf(plan, control), path };
+      const tell = () => onProgress(progressOf(plan, control));
+      for (let i = 0; i < count; i++) {
+        workers.push(new LedgerWorker({ ...task, joined: CONTROL_WORDS + i }, tell));
+      }
+      const thread = new ExaminingThread(file, task);
+      for (let next = thread.step(); next !== "done"; next = thread.step()) {
+        tell();
+        if (next === "wait") await walkedMore(control, task.subtrees.length);
+        await nextTurn();
+        signal.throwIfAborted();
+        for (const worker of workers) worker.throwIfFailed();
+      }
+      addFindings(plan.examined.findings, thread.findings);
+      for (const worker of workers.filter((one) => one.hasJoined)) {
+        addFindings(plan.examined.findings, await worker.findings(signal));
+      }
+      return conclude(file, plan);
+    } finally {
+      await Promise.all(workers.map((worker) => worker.end()));
+      file.close();
+    }
+  }
+}
+
+/** One Worker and what became of it. */
+class LedgerWorker {
+  readonly #worker: Worker;
+  readonly #task: LedgerTask;
+  readonly #last: Promise<LedgerAnswer>;
+  #failure: Error | undefined;
+
+  constructor(task: LedgerTask, tell: () => void) {
+    this.#task = task;
+    // A static URL: it is how `deno compile` learns which module the binary must carry.
+    this.#worker = new Worker(new URL("./ledger_worker.ts", import.meta.url), { type: "module" });
+    this.#last = new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }: MessageEvent<LedgerAnswer>) => {
+        if (data.kind === "progress") return tell();
+        if (data.kind === "failed") this.#failure = errorOf(data);
+        resolve(data);
+      };
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        this.#failure = new OperationFailed(`Cannot check ${task.path}: the Worker failed: ${event.message}`);
+        resolve({ kind: "stopped" });
+      };
+    });
+    this.#worker.postMessage(task);
+  }
+
+  /** Whether it has opened the file and takes work. */
+  get hasJoined(): boolean {
+    return Atomics.load(this.#task.control, this.#task.joined) !== 0;
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** All that it has found. @throws Why it failed. @throws The signal's reason. */
+  async findings(signal: AbortSignal): Promise<Findings> {
+    const stop = () => void Atomics.store(this.#task.control, STOP, 1);
+    signal.addEventListener("abort", stop);
+    try {
+      const last = await this.#last;
+      signal.throwIfAborted();
+      this.throwIfFailed();
+      if (last.kind !== "done") {
+        throw new OperationFailed(`Cannot check ${this.#task.path}: a Worker stopped`);
+      }
+      return last.findings;
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Ends it; when it has the file open, only after that is closed. */
+  async end(): Promise<void> {
+    Atomics.store(this.#task.control, STOP, 1);
+    if (this.hasJoined) await this.#last;
+    this.#worker.terminate();
+  }
+}
+
+/** Until others have walked one more subtree: without a thread's sleep, which would keep the event loop from its turn. */
+async function walkedMore(control: Int32Array, all: number): Promise<void> {
+  const walked = Atomics.load(control, SUBTREES_DONE);
+  if (walked < all) await Atomics.waitAsync(control, SUBTREES_DONE, walked, LOOK_AROUND_MS).value;
+}
+
+/** Disks have a limit before processors do, and each Worker takes some 20 MB. */
+const MAX_THREADS = 16;
+/** What one thread goes through in the time that a Worker takes to start. */
+const BYTES_PER_WORKER = 256 << 20;
+/** To see whether a Worker has failed. */
+const LOOK_AROUND_MS = 100;

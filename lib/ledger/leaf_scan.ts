@@ -1,0 +1,142 @@
+// Reads the leaves that the walk has marked, in the order in which they lie in the file and not in that of their keys:
+// whole stretches at once, at the rate of the disk. Each is checked by itself and against the bounds of its mark; where
+// those cannot tell, its keys are looked up from the root, and must lead to it.
+
+import { VerificationFailed } from "../errors.ts";
+import { fifthByteOf, hashOf, type KeyOrder, orderOf, prefixOf } from "./key_order.ts";
+import type { ExaminedFile } from "./examined_file.ts";
+import { LEAF, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
+import { LmdbPages } from "./lmdb_pages.ts";
+import { FIRST_TABLE } from "./page_marks.ts";
+import { PageView } from "./page_view.ts";
+
+export class LeafScan {
+  readonly #examined: ExaminedFile;
+  readonly #view: PageView;
+  readonly #data: DataView;
+  readonly #pagesAtOnce: number;
+  /** For looking up keys; opened when the first is. */
+  #lookup: LmdbPages | undefined;
+  readonly #needs;
+
+  constructor(examined: ExaminedFile) {
+    this.#examined = examined;
+    const { pageSize } = examined.meta;
+    this.#pagesAtOnce = Math.max(1, READ_BYTES / pageSize);
+    this.#view = new PageView(pageSize, this.#pagesAtOnce);
+    this.#data = new DataView(this.#view.bytes.buffer);
+    this.#needs = examined.tables.map(({ record }) => ({
+      number: 0,
+      kind: LEAF as typeof LEAF,
+      order: orderOf(record.flags),
+      valueFlags: VALUE_ON_OVERFLOW,
+    }));
+  }
+
+  /** Checks the marked leaves among the pages from `from` up to but not `end`. */
+  scan(from: number, end: number): void {
+    const { marks, meta } = this.#examined;
+    let page = from;
+    while (page < end) {
+      if (marks.markOf(page) < FIRST_TABLE) {
+        page++;
+        continue;
+      }
+      let stop = Math.min(page + this.#pagesAtOnce, end);
+      while (marks.markOf(stop - 1) < FIRST_TABLE) stop--;
+      const bytes = this.#view.bytes.subarray(0, (stop - page) * meta.pageSize);
+      if (!this.#examined.read(marks.markOf(page) - FIRST_TABLE, page, bytes)) return;
+      for (let i = page; i < stop; i++) {
+        const table = marks.markOf(i) - FIRST_TABLE;
+        if (table >= 0) this.#leaf(i - page, i, table);
+      }
+      page = stop;
+    }
+  }
+
+  #leaf(place: number, page: number, table: number): void {
+    const view = this.#view;
+    const need = this.#needs[table]!;
+    need.number = page;
+    let fault = view.check(place, need);
+    if (fault === undefined && view.count === 0) fault = "is empty";
+    fault ??= this.#oddKey(table) ?? this.#outOfBounds(page, table, need.order);
+    if (fault !== undefined) return this.#examined.problem(table, page, `page ${page} ${fault}`);
+    const tally = this.#examined.findings.tallies[table]!;
+    tally.leafPages++;
+    tally.entries += view.count;
+    if (view.hasOverflow) this.#reachValues(table);
+    if (this.#examined.tables[table]!.addUp !== undefined) this.#addUp(table);
+  }
+
+  /** One byte of padding may hide that a key has become longer. */
+  #oddKey(table: number): string | undefined {
+    const { keyBytes } = this.#examined.tables[table]!;
+    if (keyBytes === undefined) return undefined;
+    const view = this.#view;
+    for (let i = 0; i < view.count; i++) {
+      if (view.keyLength(i) !== keyBytes) return `has a key of ${view.keyLength(i)} bytes, not ${keyBytes}`;
+    }
+    return undefined;
+  }
+
+  #outOfBounds(page: number, table: number, order: KeyOrder): string | undefined {
+    const view = this.#view;
+    const { marks } = this.#examined;
+    const { bytes } = view;
+    const ranks = order === "bytes";
+    const at = view.keyAt(0);
+    const length = view.keyLength(0);
+    const low = ranks
+      ? marks.compareLow(page, prefixOf(bytes, at, length), fifthByteOf(bytes, at, length))
+      : 0;
+    if (low < 0) return "has keys that belong before it";
+    if (low === 0 && !marks.isLow(page, hashOf(bytes, at, length)) && !this.#leadsTo(page, table, 0)) {
+      return "has keys that belong elsewhere";
+    }
+    const last = view.count - 1;
+    const lastAt = view.keyAt(last);
+    const lastLength = view.keyLength(last);
+    const high = ranks
+      ? marks.compareHigh(page, prefixOf(bytes, lastAt, lastLength), fifthByteOf(bytes, lastAt, lastLength))
+      : 0;
+    if (high > 0) return "has keys that belong after it";
+    return high < 0 || this.#leadsTo(page, table, last) ? undefined : "has keys that belong elsewhere";
+  }
+
+  /** Whether a search for the key ends at this page. */
+  #leadsTo(page: number, table: number, index: number): boolean {
+    this.#lookup ??= new LmdbPages(this.#examined.file, Infinity);
+    try {
+      return this.#lookup.leafOf(this.#examined.tables[table]!.record, this.#view.key(index)) === page;
+    } catch (error) {
+      // What is broken on the way there is a problem of its own, and told by whoever walked it.
+      if (error instanceof VerificationFailed) return false;
+      throw error;
+    }
+  }
+
+  #reachValues(table: number): void {
+    const view = this.#view;
+    for (let i = 0; i < view.count; i++) {
+      if ((view.valueFlags(i) & VALUE_ON_OVERFLOW) === 0) continue;
+      const first = Number(this.#data.getBigUint64(view.valueAt(i), true));
+      this.#examined.reachValue(table, first, view.valueLength(i));
+    }
+  }
+
+  #addUp(table: number): void {
+    const { valueBytes, at } = this.#examined.tables[table]!.addUp!;
+    const view = this.#view;
+    let sum = 0;
+    for (let i = 0; i < view.count; i++) {
+      if (view.valueLength(i) !== valueBytes || view.valueFlags(i) !== 0) sum = NaN;
+      else {sum += this.#data.getUint32(view.valueAt(i) + at, true) +
+          this.#data.getUint32(view.valueAt(i) + at + 4, true) * 2 ** 32;}
+    }
+    this.#examined.findings.tallies[table]!.sum += sum;
+  }
+}
+
+/** Fits a core's own cache with room to spare: what is read is checked while it is there. */
+const READ_BYTES = 128 << 10;

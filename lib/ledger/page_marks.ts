@@ -1,0 +1,117 @@
+// What a walk over the trees leaves for the scan of the file: for each page what it must be and between which keys its
+// own must lie, in 16 bytes of memory that Workers share. A page has one mark for good: who comes second to a page is
+// told what it is already. Marks of different pages may be set on several threads at once.
+//
+//   nothing -> free | walked | a table's leaf
+//
+// The bounds are stood in for (key_order.ts): five bytes of each, and a hash of the lower one, which in an honest file
+// is the leaf's first key or just below it.
+
+import { OperationFailed } from "../errors.ts";
+
+/** On the free list. */
+export const FREE = 1;
+/** Reached, and checked where it was reached: branch and overflow pages, the leaves of the tables' names and the free list. */
+export const WALKED = 2;
+/** From here on: a leaf of the table with that number less this. */
+export const FIRST_TABLE = 3;
+/** A mark is one byte. A Nano ledger has a dozen tables. */
+export const MAX_TABLES = 250;
+
+/** A tree's bounds for one leaf, in small. */
+export interface LeafBounds {
+  readonly lowPrefix: number;
+  readonly lowFifth: number;
+  readonly lowHash: number;
+  readonly highPrefix: number;
+  readonly highFifth: number;
+}
+
+export class PageMarks {
+  /** Four words a page: prefix of the lower bound, of the upper one, hash of the lower one, mark and both fifth bytes. */
+  readonly words: Int32Array;
+
+  private constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** @param pages Those that lie in the file. @throws {OperationFailed} When there is no memory for them. */
+  static for(pages: number, path: string): PageMarks {
+    const bytes = pages * WORDS * 4;
+    try {
+      if (pages > MAX_PAGES) throw new RangeError(`more than ${MAX_PAGES} pages`);
+      return new PageMarks(new Int32Array(new SharedArrayBuffer(bytes)));
+    } catch (error) {
+      throw new OperationFailed(
+        `Cannot check ${path}: its ${pages} pages would take ${bytes} bytes of memory`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** On another thread. @param words What `words` was on the first. */
+  static over(words: Int32Array): PageMarks {
+    return new PageMarks(words);
+  }
+
+  /** How many pages have a place here. */
+  get pages(): number {
+    return this.words.length / WORDS;
+  }
+
+  /** What a page is so far; 0 for nothing. */
+  markOf(page: number): number {
+    return this.words[page * WORDS + MARK]! & 0xff;
+  }
+
+  /** Marks a page. @returns What it was before: only when that is 0 the mark was set. */
+  claim(page: number, mark: number): number {
+    return Atomics.compareExchange(this.words, page * WORDS + MARK, 0, mark) & 0xff;
+  }
+
+  /** The same for a leaf that the scan is to check. */
+  claimLeaf(page: number, mark: number, bounds: LeafBounds): number {
+    const at = page * WORDS;
+    const all = mark | (bounds.lowFifth << 8) | (bounds.highFifth << 16);
+    const before = Atomics.compareExchange(this.words, at + MARK, 0, all) & 0xff;
+    if (before !== 0) return before;
+    this.words[at + LOW] = bounds.lowPrefix;
+    this.words[at + HIGH] = bounds.highPrefix;
+    this.words[at + HASH] = bounds.lowHash;
+    return 0;
+  }
+
+  /** How a key's five bytes stand to the lower bound: negative when below, 0 when only the whole keys can tell. */
+  compareLow(page: number, prefix: number, fifth: number): number {
+    const at = page * WORDS;
+    return prefix - (this.words[at + LOW]! >>> 0) || fifth - ((this.words[at + MARK]! >>> 8) & 0xff);
+  }
+
+  /** The same for the upper bound. */
+  compareHigh(page: number, prefix: number, fifth: number): number {
+    const at = page * WORDS;
+    return prefix - (this.words[at + HIGH]! >>> 0) || fifth - ((this.words[at + MARK]! >>> 16) & 0xff);
+  }
+
+  /** Whether a key of that hash is, as far as that tells, the lower bound itself. */
+  isLow(page: number, hash: number): boolean {
+    return this.words[page * WORDS + HASH] === (hash | 0);
+  }
+
+  /** How many pages from 2 on nobody reached. */
+  countUnreached(): number {
+    let count = 0;
+    for (let page = 2; page < this.pages; page++) if (this.markOf(page) === 0) count++;
+    return count;
+  }
+}
+
+const WORDS = 4;
+const LOW = 0;
+const HIGH = 1;
+const HASH = 2;
+const MARK = 3;
+/** 512 GiB of ledger in pages of 4 KiB, whose marks take 2 GiB: four times today's is checked within a server's memory. */
+const MAX_PAGES = 2 ** 27;

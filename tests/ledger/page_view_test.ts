@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { utf8 } from "../../lib/bytes.ts";
+import { BRANCH, LEAF } from "../../lib/ledger/lmdb_format.ts";
+import { type PageNeed, PageView } from "../../lib/ledger/page_view.ts";
+import { branchPage, leafPage, PAGE } from "./lmdb_builder.ts";
+
+const NEED: PageNeed = { number: 7, kind: LEAF, order: "bytes", valueFlags: 1 };
+
+Deno.test("check() takes a sound page of any size, and then its nodes can be asked for", () => {
+  for (const size of [512, 4096, 1 << 15]) {
+    const view = new PageView(size, 2);
+    const nodes = [
+      { key: utf8("a"), data: utf8("one") },
+      { key: utf8("bb"), data: new Uint8Array(8).fill(5), flags: 1 },
+      { key: utf8("c"), data: new Uint8Array(size / 2) },
+    ];
+    view.bytes.set(leafPage(7, nodes, size), size);
+    assert.equal(view.check(1, NEED), undefined);
+    assert.equal(view.count, 3);
+    assert.ok(view.hasOverflow);
+    nodes.forEach(({ key, data, flags = 0 }, i) => {
+      assert.deepEqual(view.key(i), key);
+      assert.equal(view.valueFlags(i), flags);
+      assert.equal(view.valueLength(i), data.length);
+      assert.deepEqual(view.bytes.slice(view.valueAt(i), view.valueAt(i) + data.length), data);
+    });
+    assert.equal(view.check(0, NEED), "is numbered 0");
+  }
+});
+
+Deno.test("check() reads numbers of pages above 2^32, in headers and in branches", () => {
+  const page = 2 ** 33 + 5;
+  const view = new PageView(PAGE, 1);
+  view.bytes.set(branchPage(page, [{ key: utf8(""), data: 3 }, { key: utf8("m"), data: 4, flags: 2 }]));
+  assert.equal(view.check(0, { ...NEED, number: page, kind: BRANCH }), undefined);
+  assert.deepEqual([view.child(0), view.child(1)], [3, 4 + 2 * 2 ** 32]);
+});
+
+Deno.test("check() compares keys in the order that is asked for", () => {
+  const check = (keys: string[], order: PageNeed["order"]) =>
+    checked(leafPage(7, keys.map((key) => ({ key: utf8(key), data: utf8("x") }))), { ...NEED, order });
+  const wrong = "has keys that are not in order";
+  for (
+    const keys of [["a", "b"], ["", "a"], ["a", "ab"], ["abc", "abd"], ["ab", "abc"], ["abc", "abcd"], [
+      "ba",
+      "bb",
+    ]]
+  ) {
+    assert.equal(check(keys, "bytes"), undefined, keys.join());
+    assert.equal(check(keys.toReversed(), "bytes"), wrong, keys.join());
+    assert.equal(check([keys[0]!, keys[0]!], "bytes"), wrong, keys.join());
+  }
+  assert.equal(check(["zza", "aab"], "reverse"), undefined);
+  assert.equal(check(["aab", "zza"], "reverse"), wrong);
+});
+
+Deno.test("check() does not look at the first key of a branch", () => {
+  const page = branchPage(7, [{ key: utf8("z"), data: 3 }, { key: utf8("a"), data: 4 }]);
+  assert.equal(checked(page, { ...NEED, kind: BRANCH }), undefined);
+});
+
+Deno.test("check() refuses what is no such page", () => {
+  const sound = leafPage(7, [{ key: utf8("a"), data: utf8("xy") }, { key: utf8("b"), data: utf8("z") }]);
+  const first = new DataView(sound.buffer).getUint16(16, true);
+  const cases: [at: number, u16: number, why: RegExp][] = [
+    [0, 8, /^is numbered 8$/],
+    [2, 1, /^is numbered 65543$/],
+    [6, 1, /^is numbered/],
+    [10, 1, /^is a branch, not a leaf$/],
+    [10, 4, /^is an overflow page/],
+    [10, 0x22, /^is a leaf of duplicates/],
+    [10, 0x12, /^is of unknown kind 18/],
+    [12, 14, /^has free room from 14/],
+    [12, 19, /free room/],
+    [12, PAGE, /free room/],
+    [14, PAGE + 2, /free room/],
+    [14, 18, /free room/],
+    [12, 18, /nodes that overlap/], // one node less
+    [14, PAGE - 40, /nodes that overlap/], // a gap before the first
+    [16, first + 2, /nodes that overlap/],
+    [16, first + 1, /nodes that overlap/],
+    [16, PAGE - 4, /nodes that overlap/],
+    [18, first, /nodes that overlap/], // two offsets to one node
+    [first, 5, /nodes that overlap/],
+    [first + 2, 1, /nodes that overlap/],
+    [first + 4, 1, /nodes that overlap/],
+    [first + 4, 2, /nodes that overlap/], // a flag that is not allowed here
+    [first + 6, 0xffff, /nodes that overlap/],
+  ];
+  assert.equal(checked(sound, NEED), undefined);
+  for (const [at, value, why] of cases) {
+    const page = sound.slice();
+    new DataView(page.buffer).setUint16(at, value, true);
+    assert.match(checked(page, NEED) ?? "", why, `${value} at ${at}`);
+  }
+});
+
+Deno.test("check() finds a node inside another's value, though all sizes add up", () => {
+  const inner = new Uint8Array([3, 0, 0, 0, 0, 0, 1, 0, 0x62, 1, 2, 3]);
+  const outer = new Uint8Array([9, ...inner, 9, 9]);
+  const page = leafPage(7, [
+    { key: utf8("a"), data: utf8("xyz") },
+    { key: utf8("b"), data: utf8("xyz") },
+    { key: utf8("c"), data: outer },
+  ]);
+  assert.equal(checked(page, NEED), undefined);
+  const view = new DataView(page.buffer);
+  // Header and key of the outer node, then one byte of its value.
+  view.setUint16(18, view.getUint16(20, true) + 8 + 1 + 1, true);
+  assert.equal(checked(page, NEED), "has nodes that overlap, leave gaps or lie outside of it");
+});
+
+function checked(page: Uint8Array, need: PageNeed): string | undefined {
+  const view = new PageView(page.length, 1);
+  view.bytes.set(page);
+  return view.check(0, need);
+}
