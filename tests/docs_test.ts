@@ -59,6 +59,7 @@ const PAGES = [
   "README.md",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
+  "docs/configuration.md",
   "docs/deploy.md",
   "docs/install.md",
   "docs/mirror-leech-mode.md",

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import type { GetOptions, GetResult, Source } from "../mirror/options.ts";
 import type { CliContext } from "./context.ts";
+import { addIgnoredMetricsOptions, readIgnoredMetrics } from "./metrics_options.ts";
 import {
   addCommonOptions,
   addViewOptions,
@@ -37,7 +38,7 @@ export function addGet(program: Command, context: CliContext): void {
       "give up finding a snapshot after this long, 0 for never (default: 120s)",
     )
     .option("--stall-timeout <time>", "give up after this long without data, 0 for never (default: 0)");
-  addViewOptions(addCommonOptions(command));
+  addViewOptions(addIgnoredMetricsOptions(addCommonOptions(command)));
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
@@ -51,7 +52,7 @@ export function addGet(program: Command, context: CliContext): void {
 /** The whole request of a `get`. @throws {UsageError} */
 export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings: string[] } {
   const { warnings: given, ...common } = readCommonSettings(inputs);
-  const warnings = [...given];
+  const warnings = [...given, ...readIgnoredMetrics(inputs)];
   const source = readSource(inputs);
   const discover = inputs.text("--discover-timeout");
   const stall = inputs.text("--stall-timeout");

@@ -9,7 +9,7 @@ import type { Inputs } from "./options.ts";
 /** Adds the options that say where the key is. */
 export function addKeyOptions(command: Command): Command {
   return command
-    .option("--key-file <file>", "the private key (otherwise in env DHT_PRIVATE_KEY), as keygen writes it")
+    .option("--key-file <file>", "the private key, as keygen writes it (env DHT_PRIVATE_KEY, the key itself)")
     // Upstream's flag: refused with the way out, and without its value.
     .addOption(new Option("--private-key <hex>").hideHelp());
 }

@@ -1,6 +1,6 @@
 // Where a run that lasts serves its metrics: flags and variables to an address, or to none.
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import type { Inputs } from "./options.ts";
@@ -18,6 +18,25 @@ export function addMetricsOptions(command: Command, port: number): Command {
     )
     .option("--metrics-bind <address>", "serve them on this address (env METRICS_BIND; default: 127.0.0.1)")
     .option("--no-metrics", "serve none (env METRICS_ENABLED, true or false)");
+}
+
+/** For a run that serves none: they are taken, so that one set of words does for all commands. */
+export function addIgnoredMetricsOptions(command: Command): Command {
+  for (const flags of ["--metrics-port <number>", "--metrics-bind <address>", "--no-metrics"]) {
+    command.addOption(new Option(flags).hideHelp());
+  }
+  return command;
+}
+
+/**
+ * Sentences for the user: what was given for a run that serves none.
+ *
+ * @throws {UsageError} As `readMetricsAddress`: what is wrong is wrong for every command.
+ */
+export function readIgnoredMetrics(inputs: Inputs): string[] {
+  readMetricsAddress(inputs, METRICS_PORTS.mirror);
+  return ["--metrics-port", "--metrics-bind"].filter((flag) => inputs.text(flag) !== undefined)
+    .map((flag) => `${flag} has no effect here and is ignored`);
 }
 
 /**

@@ -11,7 +11,8 @@ import { addKeyOptions, readSigningKey } from "./key_options.ts";
 import { addViewOptions, collect, Inputs, readViewSettings } from "./options.ts";
 import { readSeedOptions } from "./produce_seed.ts";
 import { hashLines } from "./produce_torrent.ts";
-import { withView } from "./run_view.ts";
+import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
+import { watched, withView } from "./run_view.ts";
 import { addTorrentOptions, readTorrentOptions } from "./torrent_options.ts";
 import { type Given, parseChoice, refused } from "./values.ts";
 
@@ -45,13 +46,15 @@ export function addProduceRun(group: Command, context: CliContext): void {
     )
     .option("--port <number>", "of the seeder, with --seed (env PORT; default: 6881)")
     .option("--bind <address>", "use this address only", collect);
-  addViewOptions(addTorrentOptions(command));
+  addMetricsOptions(addTorrentOptions(command), METRICS_PORTS.producer);
+  addViewOptions(command);
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const given = readRunOptions(inputs);
     const seedOptions = inputs.isOn("--seed") ? readSeedOptions(inputs) : undefined;
+    const metrics = readMetricsAddress(inputs, METRICS_PORTS.producer);
     const [{ produceRun }, { DOWNLOAD_DEFAULTS }, { DEFAULT_SOURCE_INDEX }, machine] = await Promise.all([
       import("../producer/run.ts"),
       import("../producer/ranged_download.ts"),
@@ -69,7 +72,12 @@ export function addProduceRun(group: Command, context: CliContext): void {
       context.stdout(settings.json ? runJson(result) : runText(result));
       if (seedOptions === undefined) return;
       if (result.seeder !== undefined) return warn(report, "--seed has nothing to do: a seeder runs already");
-      await seedOn({ ...seedOptions, key }, machine, report, context);
+      await watched(
+        { role: "produce", metrics },
+        context,
+        report,
+        (report) => seedOn({ ...seedOptions, key }, machine, report, context),
+      );
     });
   });
 }

@@ -31,20 +31,28 @@ export async function withView<T>(
   }
 }
 
-/**
- * The same for a run that others may look at: status.json in the directory that it holds, and its metrics.
- *
- * @param metrics Where they are served; undefined for nowhere.
- */
+/** What others may see of a run: what it is, and where its metrics are served; undefined for nowhere. */
+export interface Seen {
+  readonly role: Role;
+  readonly metrics: Endpoint | undefined;
+}
+
+/** The same for a run that others may look at. */
 export async function withStatus<T>(
-  { role, settings, metrics }: { role: Role; settings: ViewSettings; metrics: Endpoint | undefined },
+  { settings, ...seen }: Seen & { readonly settings: ViewSettings },
   context: CliContext,
   run: (report: Report) => Promise<T>,
 ): Promise<T> {
+  return await withView(settings, context, (report) => watched(seen, context, report, run));
+}
+
+/** Keeps status.json in the directory that the run holds, and serves its metrics. Its events go on to `report`. */
+export async function watched<T>(
+  seen: Seen,
+  context: CliContext,
+  report: Report,
+  run: (report: Report) => Promise<T>,
+): Promise<T> {
   const [{ watch }, machine] = await Promise.all([import("../status/watch.ts"), context.machine()]);
-  return await withView(
-    settings,
-    context,
-    (report) => watch({ role, version: VERSION, machine, metrics, report }, run),
-  );
+  return await watch({ ...seen, version: VERSION, machine, report }, run);
 }
