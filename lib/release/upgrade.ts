@@ -78,8 +78,8 @@ export async function upgrade(
   report: Report,
   signal: AbortSignal,
 ): Promise<UpgradeResult> {
-  const { path, target } = machine.self;
-  if (path === undefined) {
+  const { path: own, target } = machine.self;
+  if (own === undefined) {
     throw new UsageError(
       "Cannot upgrade: this is no compiled program but runs from source; update that instead",
     );
@@ -88,6 +88,8 @@ export async function upgrade(
   if (asset === undefined) {
     throw new OperationFailed(`Cannot upgrade: releases have no program for ${target}`);
   }
+  // A link to the program stays one.
+  const path = machine.files.realPath(own) ?? own;
   const folders = releaseFolders(options.base, options.version);
   // Before anything is fetched, so that nobody waits for a refusal.
   using workFile = options.checkOnly ? undefined : new WorkFile(path, machine);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { canMakeCertificates, makeCertificate } from "./tls.ts";
 import { Release as AnyRelease, ReleaseKey, sha256 } from "./release_server.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
@@ -137,8 +138,8 @@ const NOEXEC_AT = [
 const noNoexec = !succeeds([...NOEXEC_AT, "/tmp", "true"]);
 if (noNoexec) say("install_test: skipped on a noexec folder: mounting one is not allowed here");
 
-const noOpenssl = !succeeds(["sh", "-c", "openssl version | grep -q '^OpenSSL [3-9]'"]);
-if (noOpenssl) say("install_test: skipped with signatures: openssl 3 is not installed");
+const noOpenssl = !canMakeCertificates();
+if (noOpenssl) say("install_test: skipped with signatures and https: openssl 3 is not installed");
 
 const noShellcheck = onPath("shellcheck") === undefined;
 if (noShellcheck) say("install_test: skipped shellcheck: it is not installed");
@@ -390,6 +391,35 @@ for (const shell of SHELLS) {
     const env = { NANO_SNAP_BASE_URL: unsigned.putAll().url };
     assertRefused(await go({ script, env }), 8, /cannot fetch \S+\/SHA256SUMS\.sig: .*404/);
     assert.deepEqual(box.left(), []);
+  }, noOpenssl);
+
+  test("goes over https, and follows no redirect away from it", async (box, plain, go) => {
+    const certificate = makeCertificate(box.root);
+    await using secure = new Release(certificate);
+    secure.putAll("/elsewhere").putAll().redirect(`/${ASSET}.gz`, `${secure.url}/elsewhere/${ASSET}.gz`);
+    plain.putAll();
+    Deno.writeTextFileSync(join(box.home, ".wgetrc"), `ca_certificate = ${certificate.path}\n`);
+    const hasWget = onPath("wget") !== undefined && shell[0] !== "busybox";
+    for (const fetcher of ["curl", ...(hasWget ? ["wget"] : [])]) {
+      const env = {
+        NANO_SNAP_BASE_URL: secure.url,
+        PATH: box.pathOfOnly(fetcher),
+        CURL_CA_BUNDLE: certificate.path,
+      };
+      secure.redirect(`/${ASSET}.gz`, `${secure.url}/elsewhere/${ASSET}.gz`);
+      const good = await go({ env });
+      assert.deepEqual([good.code, good.stderr], [0, ""]);
+      assert.deepEqual(Deno.readFileSync(box.target), program());
+      Deno.removeSync(box.target);
+      assert.equal(secure.asked.at(-1), `/elsewhere/${ASSET}.gz`);
+
+      secure.redirect(`/${ASSET}.gz`, `${plain.url}/${ASSET}.gz`);
+      assertRefused(await go({ env }), 8, /cannot fetch \S+\.gz: /);
+      // Nor is a server believed whom nobody vouches for.
+      const stranger = { ...env, CURL_CA_BUNDLE: "/dev/null", HOME: box.root };
+      assertRefused(await go({ env: stranger }), 8, /cannot fetch \S+\/SHA256SUMS: /);
+      assert.deepEqual(box.left(), []);
+    }
   }, noOpenssl);
 
   test("says that it checks no signature: without a key, and without openssl 3", async (box, release, go) => {

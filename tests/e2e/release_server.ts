@@ -2,6 +2,7 @@
 
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import type { Certificate } from "./tls.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -10,12 +11,19 @@ export class Release implements AsyncDisposable {
   readonly asked: string[] = [];
   readonly #files = new Map<string, Bytes>();
   readonly #cut = new Set<string>();
+  readonly #redirects = new Map<string, string>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #isSecure: boolean;
 
-  constructor() {
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+  /** @param certificate With it the server speaks https, and is called localhost. */
+  constructor(certificate?: Certificate) {
+    this.#isSecure = certificate !== undefined;
+    const tls = certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key };
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, ...tls }, (request) => {
       const { pathname } = new URL(request.url);
       this.asked.push(pathname);
+      const elsewhere = this.#redirects.get(pathname);
+      if (elsewhere !== undefined) return Response.redirect(elsewhere);
       const bytes = this.#files.get(pathname);
       if (bytes === undefined) return new Response("no such file", { status: 404 });
       return this.#cut.has(pathname) ? cutShort(bytes) : new Response(bytes);
@@ -23,7 +31,8 @@ export class Release implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}`;
+    const { port } = this.#server.addr;
+    return this.#isSecure ? `https://localhost:${port}` : `http://127.0.0.1:${port}`;
   }
 
   put(path: string, bytes: Uint8Array | string): this {
@@ -33,6 +42,11 @@ export class Release implements AsyncDisposable {
 
   get(path: string): Bytes {
     return this.#files.get(path)!;
+  }
+
+  redirect(path: string, to: string): this {
+    this.#redirects.set(path, to);
+    return this;
   }
 
   cut(path: string): this {

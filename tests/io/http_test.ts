@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { OperationFailed } from "../../lib/errors.ts";
 import { systemHttp as http } from "../../lib/io/http.ts";
+import { Release } from "../e2e/release_server.ts";
+import { canMakeCertificates, makeCertificate } from "../e2e/tls.ts";
 
 const never = new AbortController().signal;
 const USUAL = { timeoutMs: 5000, maxBytes: 1000, signal: never };
@@ -151,4 +153,39 @@ Deno.test("get() says what went wrong without the URL", async () => {
     http.get(garbage.url, USUAL),
     /^OperationFailed: Cannot get from 127\.0\.0\.1:\d+: invalid HTTP/,
   );
+});
+
+Deno.test({
+  name: "open() follows a redirect from https to http, unless it is to stay secure",
+  ignore: !canMakeCertificates(),
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      const certificate = makeCertificate(folder);
+      await using plain = new Release().put("/file", "plain");
+      await using secure = new Release(certificate).put("/file", "secure");
+      secure.redirect("/away", `${plain.url}/file`).redirect("/near", `${secure.url}/file`);
+      /** In a process of its own, which trusts the certificate. */
+      const fetched = async (path: string, isSecure: boolean) => {
+        const code = `
+          import { systemHttp } from ${JSON.stringify(new URL("../../lib/io/http.ts", import.meta.url).href)};
+          const options = { timeoutMs: 20000, signal: new AbortController().signal, secure: ${isSecure} };
+          const answer = await systemHttp.open(${JSON.stringify(secure.url + path)}, options).catch((e) => e);
+          console.log(answer.message ?? new TextDecoder().decode(await answer.read()));`;
+        const { stdout } = await new Deno.Command(Deno.execPath(), {
+          args: ["eval", code],
+          env: { DENO_CERT: certificate.path, NO_COLOR: "1" },
+        }).output();
+        return new TextDecoder().decode(stdout).trim();
+      };
+      assert.equal(await fetched("/near", true), "secure");
+      assert.equal(await fetched("/away", false), "plain");
+      assert.match(
+        await fetched("/away", true),
+        /^Cannot get from localhost:\d+: it redirects from https to http$/,
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });

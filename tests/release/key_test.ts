@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { EMBEDDED_AUTHORITY, RELEASE_PUBKEY } from "../../lib/about.ts";
 import { parseHex } from "../../lib/bytes.ts";
 import { InvariantBroken } from "../../lib/errors.ts";
+import { canMakeCertificates } from "../e2e/tls.ts";
 import { isSignedBy, parseReleaseKey } from "../../lib/release/key.ts";
 
 /** RFC 8032, 7.1, test 3. */
@@ -50,7 +51,7 @@ Deno.test("deploy/RELEASE_PUBKEY and install.sh have the same key, and it is not
 
 Deno.test({
   name: "isSignedBy() takes what openssl signs, as docs/releasing.md has it",
-  ignore: !hasOpenssl(),
+  ignore: !canMakeCertificates(),
   async fn() {
     const folder = await Deno.makeTempDir();
     const openssl = async (...args: string[]) => {
@@ -73,12 +74,3 @@ Deno.test({
     }
   },
 });
-
-function hasOpenssl(): boolean {
-  try {
-    const { stdout } = new Deno.Command("openssl", { args: ["version"] }).outputSync();
-    return /^OpenSSL [3-9]/.test(new TextDecoder().decode(stdout));
-  } catch {
-    return false;
-  }
-}

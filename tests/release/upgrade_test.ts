@@ -110,6 +110,16 @@ test("puts a newer program into its place and keeps its mode", async ({ release,
   assert.equal((await go({ current: { version: "1.1.0", authority: AUTHORITY } })).outcome, "current");
 });
 
+test("replaces what a link leads to, and leaves the link", async ({ release, folder, path, go }) => {
+  release.putAll("", program("1.1.0"), ASSET);
+  const link = join(Deno.makeTempDirSync({ dir: folder }), "link");
+  Deno.symlinkSync(path, link);
+  const { outcome, path: replaced } = await go({}, { self: { path: link } });
+  assert.deepEqual([outcome, replaced], ["upgraded", Deno.realPathSync(path)]);
+  assert.equal(Deno.readLinkSync(link), path);
+  assert.deepEqual(Deno.readFileSync(path), program("1.1.0"));
+});
+
 test("takes what a release has: a mirror's paths, only .gz, only the plain file", async ({ release, path, go }) => {
   release.putAll("/download/v1.2.0", program("1.2.0"), ASSET);
   assert.equal((await go({ version: "1.2.0" })).outcome, "upgraded");
