@@ -193,14 +193,19 @@ class Decoder {
   }
 }
 
-function createZstd(): zlib.Gunzip {
-  // Reached by name: runtimes before Deno 2.9 lack it, and a named import would then not even link.
-  if (typeof zlib.createZstdDecompress !== "function") {
+/**
+ * The runtime's zstd decoder.
+ *
+ * @param from Where it is: reached by name, as an older runtime may lack it, and a named import would then not even link.
+ * @throws {OperationFailed} When it does.
+ */
+export function createZstd(from: Partial<Pick<typeof zlib, "createZstdDecompress">> = zlib): zlib.Gunzip {
+  if (typeof from.createZstdDecompress !== "function") {
     throw new OperationFailed(
-      "Cannot unpack zstd: this runtime has no zstd decoder (Deno 2.9 and later have it)",
+      "Cannot unpack zstd: this runtime has no zstd decoder (Deno 2.9.6, which releases are made with, has it)",
     );
   }
-  return zlib.createZstdDecompress({ chunkSize: OUTPUT_BYTES }) as unknown as zlib.Gunzip;
+  return from.createZstdDecompress({ chunkSize: OUTPUT_BYTES }) as unknown as zlib.Gunzip;
 }
 
 function faultOf(method: "gzip" | "zstd", error: Error): string {

@@ -126,15 +126,20 @@ class Compressor {
   }
 }
 
-function createZstd(): zlib.Gzip {
-  // Reached by name: runtimes before Deno 2.9 lack it, and a named import would then not even link.
-  if (typeof zlib.createZstdCompress !== "function") {
+/**
+ * The runtime's zstd encoder.
+ *
+ * @param from Where it is: reached by name, as an older runtime may lack it, and a named import would then not even link.
+ * @throws {OperationFailed} When it does.
+ */
+export function createZstd(from: Partial<Pick<typeof zlib, "createZstdCompress">> = zlib): zlib.Gzip {
+  if (typeof from.createZstdCompress !== "function") {
     throw new OperationFailed(
-      "Cannot pack as tar.zst: this runtime has no zstd encoder (Deno 2.9 and later have it)",
+      "Cannot pack as tar.zst: this runtime has no zstd encoder (Deno 2.9.6, which releases are made with, has it)",
     );
   }
   const { ZSTD_c_compressionLevel: level, ZSTD_c_checksumFlag: checksum } = zlib.constants;
-  return zlib.createZstdCompress({
+  return from.createZstdCompress({
     chunkSize: READ_BYTES,
     params: { [level]: ZSTD_LEVEL, [checksum]: 1 },
   }) as unknown as zlib.Gzip;

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import zlib from "node:zlib";
 import { packTar } from "modern-tar";
 import { concatBytes, utf8 } from "../../lib/bytes.ts";
+import { OperationFailed } from "../../lib/errors.ts";
 import { BadArchive } from "../../lib/extract/archive.ts";
-import { unpackStream } from "../../lib/extract/stream.ts";
+import { createZstd, unpackStream } from "../../lib/extract/stream.ts";
 import { ledgerBytes, RememberingSink, sourceOfBytes } from "./fakes.ts";
 
 const LEDGER = ledgerBytes(200_000);
@@ -70,3 +71,11 @@ async function refused(kind: "gz" | "zst", bytes: Uint8Array, why: RegExp): Prom
     return true;
   });
 }
+
+Deno.test("createZstd() says in one sentence that an older runtime has none", () => {
+  assert.throws(() => createZstd({}), (error) => {
+    assert.ok(error instanceof OperationFailed);
+    assert.match(error.message, /^Cannot unpack zstd: this runtime has no zstd decoder \([^\n]+\)$/);
+    return true;
+  });
+});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { packTar } from "modern-tar";
 import { TarReader } from "../../lib/extract/tar.ts";
-import { tarHeader } from "../../lib/producer/pack_tar_zst.ts";
+import { createZstd, tarHeader } from "../../lib/producer/pack_tar_zst.ts";
 
 Deno.test("tarHeader() is what modern-tar writes for the same entry", async () => {
   const header = { name: "data.ldb", size: 5, mode: 0o600, mtime: new Date(0), uid: 0, gid: 0 };
@@ -30,3 +30,10 @@ Deno.test("tarHeader() declares sizes beyond 8 GiB so that our reader knows them
 function octal(header: Uint8Array, at: number, length: number): number {
   return Number.parseInt(new TextDecoder().decode(header.subarray(at, at + length)).replace(/\0/g, ""), 8);
 }
+
+Deno.test("createZstd() says in one sentence that an older runtime has none", () => {
+  assert.throws(() => createZstd({}), {
+    name: "OperationFailed",
+    message: /^Cannot pack as tar\.zst: this runtime has no zstd encoder \([^\n]+\)$/,
+  });
+});
