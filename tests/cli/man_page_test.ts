@@ -25,7 +25,7 @@ Deno.test({
     for (const { long, value = "", meaning, preset, variable, isHidden } of options) {
       const term = `${long} ${value.replace(/[<>]/g, "")}`.trimEnd();
       const isShown = new RegExp(`^ {7}(-\\w, )?${term.replaceAll(/[[\]]/g, "\\$&")}( |$)`, "m").test(
-        shown,
+        part,
       );
       assert.equal(isShown, !isHidden, `${path.join(" ")} ${term}`);
       if (isHidden) continue;
