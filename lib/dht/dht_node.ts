@@ -52,6 +52,8 @@ export interface LookupEnd {
 export interface LookupResult extends LookupEnd {
   /** The verified item with the highest seq. */
   readonly item: SignedItem | undefined;
+  /** Nodes that returned exactly that item. */
+  readonly copies: number;
   /** Whether two different values are signed with that seq. */
   readonly conflict: boolean;
   /** Answers whose item was not the authority's. */
@@ -170,7 +172,7 @@ export class DhtNode implements AsyncDisposable {
     const end = await this.#lookup("get", "target", target, options.signal, (reply) => {
       if (found.take(reply.body)) options.onItem?.(found.best!);
     });
-    return { ...end, item: found.best, conflict: found.conflict, forged: found.forged };
+    return { ...end, item: found.best, copies: found.copies, conflict: found.conflict, forged: found.forged };
   }
 
   /**

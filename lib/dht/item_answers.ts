@@ -12,6 +12,7 @@ export class ItemAnswers {
   /** Verdicts on answers, so that a hundred equal ones cost one verification. */
   readonly #verdicts = new Map<string, boolean>();
   #best: SignedItem | undefined;
+  #copies = 0;
   #conflict = false;
   #forged = 0;
 
@@ -30,6 +31,11 @@ export class ItemAnswers {
     return this.#conflict;
   }
 
+  /** Answers that held exactly that item. */
+  get copies(): number {
+    return this.#copies;
+  }
+
   /** Answers that held an item of another key, without a right signature, or of a wrong shape. */
   get forged(): number {
     return this.#forged;
@@ -45,11 +51,14 @@ export class ItemAnswers {
       return false;
     }
     if (this.#best !== undefined && item.seq <= this.#best.seq) {
-      if (item.seq === this.#best.seq && !equalBytes(item.value, this.#best.value)) this.#conflict = true;
+      if (item.seq < this.#best.seq) return false;
+      if (equalBytes(item.value, this.#best.value)) this.#copies++;
+      else this.#conflict = true;
       return false;
     }
     // A copy: the views would keep the datagram.
     this.#best = { ...item, value: item.value.slice(), signature: item.signature.slice() };
+    this.#copies = 1;
     this.#conflict = false;
     return true;
   }

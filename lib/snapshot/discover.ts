@@ -51,11 +51,25 @@ export interface DiscoverOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly report: Report;
+  /** Shared by the discoveries of one long run: what was refused is then told once, not each time. */
+  readonly memory?: DiscoveryMemory;
+  /** What else the user may do when nothing is found: "wait longer with --discover-timeout". */
+  readonly advice?: string;
   /**
    * Called during a lookup at the first good answer, and again when a newer one names another snapshot: connecting
    * may begin with it. What `discover` returns may still differ, or be a refusal.
    */
   readonly onCandidate?: (candidate: Candidate) => void;
+}
+
+/** What was refused and told. */
+export class DiscoveryMemory {
+  /** The most forged answers that one lookup had. */
+  forged = 0;
+  /** The highest seq below the stored one. */
+  staleSeq: number | undefined;
+  /** The last seq with two values. */
+  conflictSeq: number | undefined;
 }
 
 /**
@@ -88,6 +102,7 @@ class Discovery {
   readonly #stop: AbortSignal;
   #conflicts = 0;
   #pauseMs = FIRST_PAUSE_MS;
+  readonly #memory: DiscoveryMemory;
   /** For the sentence at the end. */
   #answers = 0;
   #forged = 0;
@@ -96,6 +111,7 @@ class Discovery {
 
   constructor(options: DiscoverOptions, timeUp: AbortSignal) {
     this.#options = options;
+    this.#memory = options.memory ?? new DiscoveryMemory();
     this.#timeUp = timeUp;
     this.#stop = AbortSignal.any([options.signal, timeUp]);
   }
@@ -138,19 +154,25 @@ class Discovery {
   }
 
   #remember(lookup: ItemLookup, verdict: Verdict): void {
+    const memory = this.#memory;
     this.#answers = Math.max(this.#answers, lookup.answers);
-    if (lookup.forged > this.#forged) {
-      this.#forged = lookup.forged;
+    this.#forged = Math.max(this.#forged, lookup.forged);
+    if (lookup.forged > memory.forged) {
+      memory.forged = lookup.forged;
       this.#note("warning", `Ignored ${lookup.forged} DHT answers that are not signed by the authority`);
     }
     if (verdict.kind === "stale") {
-      if (this.#staleSeq === undefined) {
-        this.#note("warning", `Ignored a DHT item at seq ${verdict.item.seq}: a newer one was seen before`);
+      const { seq } = verdict.item;
+      if (memory.staleSeq === undefined) {
+        this.#note("warning", `Ignored a DHT item at seq ${seq}: a newer one was seen before`);
       }
-      this.#staleSeq = Math.max(this.#staleSeq ?? 0, verdict.item.seq);
+      memory.staleSeq = this.#staleSeq = Math.max(this.#staleSeq ?? 0, seq);
     } else if (verdict.kind === "conflict") {
       this.#conflicts++;
-      this.#note("warning", `Two different values are signed at seq ${verdict.item.seq}`);
+      if (memory.conflictSeq !== verdict.item.seq) {
+        this.#note("warning", `Two different values are signed at seq ${verdict.item.seq}`);
+      }
+      memory.conflictSeq = verdict.item.seq;
     } else if (verdict.kind === "none") {
       this.#note("debug", `${lookup.answers} DHT nodes answered, none with the item`);
     }
@@ -169,7 +191,7 @@ class Discovery {
         "Cannot trust the pointer: two different values were signed with the highest seq, and no newer one came",
       );
     }
-    const { authority, salt, timeoutMs, trust } = this.#options;
+    const { authority, salt, timeoutMs, trust, advice } = this.#options;
     const answered = `${this.#answers} DHT ${this.#answers === 1 ? "node" : "nodes"} answered`;
     const time = `in ${Math.round(timeoutMs / 1000)} s`;
     const floor = trust.floor({ publicKey: authority, salt }).seq;
@@ -185,7 +207,7 @@ class Discovery {
       const forged = this.#forged === 0 ? "" : ` (${this.#forged} had one that it did not sign)`;
       why =
         `${answered} ${time} and none had its item${forged}; check the key (--authority) and the salt (--salt), ` +
-        "try other nodes with --dht-bootstrap, or wait longer with --discover-timeout";
+        `try other nodes with --dht-bootstrap${advice === undefined ? "" : `, or ${advice}`}`;
     }
     return new NothingDiscovered(
       `Cannot find a snapshot of ${toHex(authority)}, salt ${shownSalt(salt)}: ${why}`,

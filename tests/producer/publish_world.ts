@@ -5,7 +5,7 @@ import { encode } from "../../lib/bencode.ts";
 import { equalBytes } from "../../lib/bytes.ts";
 import type { Contact } from "../../lib/dht/contact.ts";
 import type { LookupResult } from "../../lib/dht/dht_node.ts";
-import type { Holder, PutAnswer, PutOutcome } from "../../lib/dht/put.ts";
+import { type Holder, isSame, type PutAnswer, type PutOutcome } from "../../lib/dht/put.ts";
 import { type SignedItem, verifyItem } from "../../lib/dht/signature.ts";
 import type { RunEvent } from "../../lib/events.ts";
 import type { Files } from "../../lib/ports.ts";
@@ -97,8 +97,9 @@ export class DhtWorld {
     const items = this.held.filter((item) => item !== undefined);
     const item = items.toSorted((a, b) => b.seq - a.seq)[0];
     const conflict = items.some((other) => other.seq === item?.seq && !equalBytes(other.value, item.value));
-    const answers = this.habits.length;
-    return Promise.resolve({ item, conflict, answers, finished, forged: 0, holders: this.#holders() });
+    const copies = items.filter((other) => item !== undefined && isSame(other, item)).length;
+    const rest = { conflict, copies, forged: 0, holders: this.#holders() };
+    return Promise.resolve({ item, answers: this.habits.length, finished, ...rest });
   }
 
   put({ item, holders }: { item: SignedItem; holders: readonly Holder[] }): Promise<PutAnswer[]> {

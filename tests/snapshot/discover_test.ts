@@ -56,6 +56,7 @@ function run(
     salt: DAILY,
     clock,
     timeoutMs: 120_000,
+    advice: "wait longer with --discover-timeout",
     signal: new AbortController().signal,
     report: (event) => events.push(event),
     onCandidate: (candidate) => candidates.push(candidate),
