@@ -143,6 +143,7 @@ export interface Programs {
   /**
    * Runs a program to its end, without a shell. It is killed when the signal aborts.
    *
+   * @param options.env Variables besides our own, of which it never gets the producer's key.
    * @param options.onOutput Takes what it writes to stdout, as it comes.
    * @throws {OperationFailed} When it cannot be started. @throws The signal's reason.
    */
@@ -151,6 +152,7 @@ export interface Programs {
     args: readonly string[],
     options: {
       readonly cwd?: string;
+      readonly env?: Readonly<Record<string, string>>;
       readonly signal: AbortSignal;
       readonly onOutput?: (text: string) => void;
     },

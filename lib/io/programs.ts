@@ -19,7 +19,7 @@ export const systemPrograms: Programs = {
     return paths.find(isProgram);
   },
 
-  async run(program, args, { cwd, signal, onOutput }) {
+  async run(program, args, { cwd, env, signal, onOutput }) {
     signal.throwIfAborted();
     let child: Deno.ChildProcess;
     try {
@@ -27,7 +27,7 @@ export const systemPrograms: Programs = {
         args: [...args],
         ...(cwd === undefined ? {} : { cwd }),
         clearEnv: true,
-        env: environment(),
+        env: { ...environment(), ...env },
         stdin: "null",
         stdout: "piped",
         stderr: "piped",
@@ -45,13 +45,18 @@ export const systemPrograms: Programs = {
     signal.addEventListener("abort", kill);
     if (signal.aborted) kill();
     try {
+      // What it started may keep its pipes open when it is gone: nobody waits for that after a kill.
       const [status, stderr] = await Promise.all([
         child.status,
-        tailOf(child.stderr),
-        eachText(child.stdout, onOutput ?? (() => {})),
+        tailOf(child.stderr, signal),
+        eachText(child.stdout, signal, onOutput ?? (() => {})),
       ]);
       signal.throwIfAborted();
       return { code: status.code, stderr };
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      await child.status;
+      throw signal.reason;
     } finally {
       signal.removeEventListener("abort", kill);
     }
@@ -104,13 +109,17 @@ function isProgram(path: string): boolean {
   }
 }
 
-async function eachText(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
+async function eachText(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+  take: (text: string) => void,
+): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream(), { signal })) take(text);
 }
 
-async function tailOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+async function tailOf(stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<string> {
   let tail = "";
-  await eachText(stream, (text) => tail = (tail + text).slice(-MAX_STDERR_CHARACTERS));
+  await eachText(stream, signal, (text) => tail = (tail + text).slice(-MAX_STDERR_CHARACTERS));
   return tail.trim();
 }
 
