@@ -91,9 +91,13 @@ export interface CommonSettings {
   readonly warnings: readonly string[];
 }
 
-/** Adds the shared options to a command. */
-export function addCommonOptions(command: Command): Command {
-  return command
+/**
+ * Adds the shared options to a command.
+ *
+ * @param withoutMeaning Flags that it takes besides and does not use.
+ */
+export function addCommonOptions(command: Command, withoutMeaning: readonly string[] = SWARM_ONLY): Command {
+  command
     .option("--authority <hex>", "trust this public key (env PRODUCER_SIGNING_PUBKEY; default: built in)")
     .option("--salt <text>", "which stream of the authority (env DHT_SALT; default: daily)")
     .option("--data-dir <dir>", "where everything is kept (env DATA_DIR; default: ./nano-data)")
@@ -115,9 +119,9 @@ export function addCommonOptions(command: Command): Command {
     .addOption(hidden("--authority-pubkey <hex>"))
     .addOption(hidden("--seed-peer <host:port>").argParser(collect))
     .addOption(hidden("--web-seed-url <url>"))
-    .addOption(hidden("--web-seed-mode <mode>"))
-    .addOption(hidden("--poll-interval <seconds>"))
-    .addOption(hidden("--download-timeout <seconds>"));
+    .addOption(hidden("--web-seed-mode <mode>"));
+  for (const flag of withoutMeaning) command.addOption(hidden(`${flag} <value>`));
+  return command;
 }
 
 /** Adds the options of how a run shows itself. */
@@ -141,8 +145,14 @@ export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): Vie
   };
 }
 
-/** @throws {UsageError} */
-export function readCommonSettings(inputs: Inputs): CommonSettings {
+/**
+ * @param withoutMeaning Flags that the command takes and does not use, besides those that none does.
+ * @throws {UsageError}
+ */
+export function readCommonSettings(
+  inputs: Inputs,
+  withoutMeaning: readonly string[] = SWARM_ONLY,
+): CommonSettings {
   const warnings: string[] = [];
   const port = inputs.text("--port", "PORT");
   const enabled = !inputs.isOff("dht");
@@ -151,7 +161,7 @@ export function readCommonSettings(inputs: Inputs): CommonSettings {
   if (inputs.isOff("trackers") && inputs.list("--tracker").length > 0) {
     warnings.push("--tracker has no effect with --no-trackers");
   }
-  for (const flag of WITHOUT_MEANING) {
+  for (const flag of [...WITHOUT_MEANING, ...withoutMeaning]) {
     const given = inputs.text(flag);
     if (given !== undefined) warnings.push(`${flag} has no effect here and is ignored`);
   }
@@ -273,5 +283,7 @@ function memberOf(flag: string): string {
 const MOST_PEERS = 5000;
 /** BEP 44. */
 const MAX_SALT_BYTES = 64;
-/** Upstream's mirror takes them: its web seeds are gone, and the two times are its swarm mode's. */
-const WITHOUT_MEANING = ["--web-seed-url", "--web-seed-mode", "--poll-interval", "--download-timeout"];
+/** Upstream's mirror takes them: its web seeds are gone. */
+const WITHOUT_MEANING = ["--web-seed-url", "--web-seed-mode"];
+/** And these two times, which are its swarm mode's. */
+const SWARM_ONLY = ["--poll-interval", "--download-timeout"];

@@ -27,7 +27,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   try {
     const later = LATER_COMMANDS.find((name) => name === words[0]);
     if (later !== undefined) {
-      throw notInThisVersion(args[0] === later ? later : "swarm (what nano-snap means without a command)");
+      throw notInThisVersion(later);
     }
     await program.parseAsync([...words], { from: "user" });
     return EXIT.done;
@@ -129,6 +129,7 @@ interface LazyCommand {
 /** In the order of the help. */
 const COMMANDS: readonly LazyCommand[] = [
   { names: ["get", "once"], load: async () => (await import("./get.ts")).addGet },
+  { names: ["swarm"], load: async () => (await import("./swarm.ts")).addSwarm },
   { names: ["produce"], load: async () => (await import("./produce.ts")).addProduce },
   { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
   { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
@@ -144,7 +145,6 @@ const COMMANDS: readonly LazyCommand[] = [
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 /** Announced, not made yet: saying so is better than "unknown command". */
 const LATER_COMMANDS = [
-  "swarm",
   "verify",
   "inspect",
   "doctor",

@@ -33,19 +33,18 @@ export class Line implements AsyncDisposable {
   readonly maxPeers: number;
   /** Shared by all torrents; undefined for no limit. */
   readonly upLimit: TokenBucket | undefined;
-  readonly #saveNodes: () => void;
+  /** Keeps the DHT nodes that we know for the next start. */
+  readonly saveNodes: () => void;
 
   private constructor(
-    parts: Pick<Line, "session" | "dht" | "port" | "maxPeers" | "upLimit"> & {
-      readonly saveNodes: () => void;
-    },
+    parts: Pick<Line, "session" | "dht" | "port" | "maxPeers" | "upLimit" | "saveNodes">,
   ) {
     this.session = parts.session;
     this.dht = parts.dht;
     this.port = parts.port;
     this.maxPeers = parts.maxPeers;
     this.upLimit = parts.upLimit;
-    this.#saveNodes = parts.saveNodes;
+    this.saveNodes = parts.saveNodes;
   }
 
   /**
@@ -104,7 +103,7 @@ export class Line implements AsyncDisposable {
 
   /** Closes every connection; the nodes that we met are kept for the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#saveNodes();
+    this.saveNodes();
     await this.session[Symbol.asyncDispose]();
     await this.dht?.close();
   }

@@ -14,7 +14,7 @@ import { examinePlace, findPlace, journalOf, moveIn, type Place, shareOf } from 
 import { type ContentOptions, filePathsIn, nameOf, note } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
-import { copyPieces, findOldCopies, pieceIndices, sharedPieces } from "./reuse.ts";
+import { copyPieces, findOldCopies, isKnownCopy, pieceIndices, sharedPieces } from "./reuse.ts";
 import { checkSuspects } from "./suspects.ts";
 
 export class Content {
@@ -53,7 +53,8 @@ export class Content {
     const mayMove = place !== undefined && place.mayMove && files.stat(join(folder, info.name)) === undefined;
     checkSpace(options, filePaths, mayMove ? place.allocated : 0);
     files.makeDir(folder);
-    const inPlace = place && await examinePlace(options, place);
+    const isKnown = place?.otherSnapshot !== undefined && isKnownCopy(options, place.otherSnapshot);
+    const inPlace = place && !isKnown ? await examinePlace(options, place) : undefined;
     const isMoved = mayMove && inPlace!.count > 0 && await moveIn(options, place, inPlace!);
     if (mayMove) checkSpace(options, filePaths, 0);
     const storage = FileStorage.open({ files, layout, paths: filePaths });

@@ -10,14 +10,13 @@ import { findArchive } from "../extract/folder.ts";
 import { placeLedger } from "../extract/place.ts";
 import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
 import type { Candidate } from "../snapshot/discover.ts";
-import { originalFilename } from "../torrent/x_snapshot.ts";
 import { filePathsIn, nameOf } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Fetched } from "./fetch.ts";
 import { writeInstalled } from "./installed.ts";
 import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";
 import type { Machine } from "./machine.ts";
-import { writeMirrorState, writeSnapshotMeta } from "./mirror_state.ts";
+import { recordSnapshot } from "./mirror_state.ts";
 import type { GetResult, LedgerSummary } from "./options.ts";
 import type { Unpacking } from "./unpacking.ts";
 
@@ -36,11 +35,6 @@ export interface FinishOptions {
   readonly startedMs: number;
 }
 
-/** Whether a torrent of this name would overwrite something else in the data directory. */
-export function isReservedName(name: string): boolean {
-  return RESERVED_NAMES.has(name.toLowerCase());
-}
-
 /** @throws {VerificationFailed} When archive or ledger is not what it must be: nothing in place was touched. */
 export async function finish(options: FinishOptions): Promise<GetResult> {
   const { machine, paths, fetched, candidate, extract, keepArchive } = options;
@@ -56,7 +50,7 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   if (info.isSingleFile || extract) {
     writeInstalled(files, paths.installed, { v2: name, v1: v1 ?? null, seq: seq ?? null, path });
   }
-  writeState(options, name);
+  recordSnapshot(files, paths, info, candidate?.item);
   discardIncoming(machine, paths, info);
   discardSuperseded(machine, paths, info);
   if (archive === undefined) {
@@ -123,29 +117,6 @@ function checkLedger({ files }: Machine, path: string): LedgerFacts {
   }
 }
 
-function writeState({ machine, paths, fetched, candidate }: FinishOptions, name: string): void {
-  const { files } = machine;
-  const { info } = fetched;
-  writeMirrorState(files, paths.mirrorState, {
-    ...(candidate === undefined ? {} : { last_seq: candidate.item.seq }),
-    last_info_hash: name,
-    current_torrent_name: info.name,
-  });
-  if (candidate === undefined) return;
-  const { publicKey, salt, signature, seq } = candidate.item;
-  writeSnapshotMeta(files, paths.snapshotMeta, {
-    producer_signing_pubkey: toHex(publicKey),
-    dht_pubkey: toHex(publicKey),
-    dht_signature: toHex(signature),
-    dht_seq: seq,
-    dht_salt: new TextDecoder().decode(salt),
-    torrent_info_hash: name,
-    dht_verified: true,
-    current_torrent_name: info.name,
-    original_filename: originalFilename(info) ?? info.name,
-  });
-}
-
 function summaryOf(facts: LedgerFacts): LedgerSummary {
   return {
     version: facts.version,
@@ -155,18 +126,3 @@ function summaryOf(facts: LedgerFacts): LedgerSummary {
     network: facts.network,
   };
 }
-
-/** What upstream's programs, ours and the node keep beside an archive. */
-const RESERVED_NAMES = new Set([
-  ".nano-snap",
-  ".dht_state",
-  ".resume",
-  "mirror_state.json",
-  "snapshot-meta.json",
-  "publisher_state.json",
-  "seeder-stats.json",
-  "data.ldb.partial",
-  "data.ldb-lock",
-  "wallets.ldb",
-  "wallets.ldb-lock",
-]);

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { toHex } from "../bytes.ts";
-import { MetainfoInvalid, PathUnusable, SnapError } from "../errors.ts";
+import { PathUnusable, SnapError } from "../errors.ts";
 import type { Fetching, Phase, Report } from "../events.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
@@ -15,12 +15,13 @@ import type { Info } from "../torrent/metainfo.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
 import { DataDir } from "./data_dir.ts";
 import { type Fetched, fetchTorrent } from "./fetch.ts";
-import { finish, isReservedName } from "./finish.ts";
+import { finish } from "./finish.ts";
 import { refuseForeignFolder } from "./folder_place.ts";
 import { type Installed, isCurrent, readInstalled } from "./installed.ts";
 import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
+import { refuseName } from "./names.ts";
 import type { GetOptions, GetResult } from "./options.ts";
 import { Unpacking } from "./unpacking.ts";
 import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
@@ -153,6 +154,7 @@ class Run {
       timeoutMs: this.#options.discoverTimeoutMs,
       signal: this.#signal,
       report,
+      advice: "wait longer with --discover-timeout",
       onCandidate: (found) => {
         const target = ofPointer(found.pointer);
         this.#tell({ infoHash: target.name, seq: found.item.seq });
@@ -226,12 +228,7 @@ class Run {
 
   /** Before the first byte: what can never end well. */
   #examine(info: Info): void {
-    if (isPath(info.rawName)) {
-      throw new MetainfoInvalid(`its name "${info.rawName.slice(0, MAX_QUOTED)}" is a path, not a file name`);
-    }
-    if (isReservedName(info.name)) {
-      throw new PathUnusable(`Cannot fetch ${info.name}: a file of that name has another meaning here`);
-    }
+    refuseName(info);
     refuseForeignFolder(this.#machine.files, join(this.#dir.paths.root, info.name), info);
     this.#tell({
       name: info.name,
@@ -318,11 +315,6 @@ class Run {
   }
 }
 
-/** What a snapshot is never called: here it would be made harmless, but somebody who writes that means harm. */
-function isPath(name: string): boolean {
-  return /[/\\]/.test(name) || name === "." || name === "..";
-}
-
 const NOTHING: Fetching = {
   infoHash: "",
   seq: undefined,
@@ -330,6 +322,3 @@ const NOTHING: Fetching = {
   originalFilename: undefined,
   size: undefined,
 };
-
-/** Characters of a stranger's name in a message. */
-const MAX_QUOTED = 100;

@@ -1,7 +1,12 @@
 // Upstream's two state files of a mirror, so that either program can take over the other's data directory.
 // Fields that we do not know stay as they were: another version, or the producer's schema, may want them.
 
+import { parseHex, toHex } from "../bytes.ts";
+import { type SignedItem, verifyItem } from "../dht/signature.ts";
 import type { Files } from "../ports.ts";
+import { pointerValue } from "../snapshot/pointer.ts";
+import type { Info } from "../torrent/metainfo.ts";
+import { originalFilename } from "../torrent/x_snapshot.ts";
 import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
 
 /** mirror_state.json, under upstream's own names. */
@@ -50,7 +55,59 @@ export function readSnapshotMeta(files: Files, path: string): Reading<JsonObject
 /** Writes the given fields and keeps all others of the file. */
 export function writeSnapshotMeta(files: Files, path: string, changed: Partial<MirrorMeta>): void {
   const current = readSnapshotMeta(files, path).value;
-  writeJsonFile(files, path, { ...current, ...changed });
+  writeJsonFile(files, path, { ...keptTrue(current, changed.producer_signing_pubkey), ...changed });
+}
+
+/**
+ * Writes both files about a snapshot that is in its place.
+ *
+ * @param item The signed pointer that named it last; undefined when none did, and then only the first file is written.
+ */
+export function recordSnapshot(
+  files: Files,
+  paths: { readonly mirrorState: string; readonly snapshotMeta: string },
+  info: Info,
+  item: SignedItem | undefined,
+): void {
+  const name = toHex(info.infoHashV2 ?? info.infoHashV1!);
+  writeMirrorState(files, paths.mirrorState, {
+    ...(item === undefined ? {} : { last_seq: item.seq }),
+    last_info_hash: name,
+    current_torrent_name: info.name,
+  });
+  if (item === undefined) return;
+  const key = toHex(item.publicKey);
+  writeSnapshotMeta(files, paths.snapshotMeta, {
+    producer_signing_pubkey: key,
+    dht_pubkey: key,
+    dht_signature: toHex(item.signature),
+    dht_seq: item.seq,
+    dht_salt: new TextDecoder().decode(item.salt),
+    torrent_info_hash: name,
+    dht_verified: true,
+    current_torrent_name: info.name,
+    original_filename: originalFilename(info) ?? info.name,
+  });
+}
+
+/**
+ * The signed pointer that snapshot-meta.json holds, when it is this authority's and names a v2 info-hash: a mirror of
+ * either era wrote it down with its signature.
+ */
+export function signedItemOf(
+  meta: JsonObject,
+  stream: { readonly publicKey: Uint8Array; readonly salt: Uint8Array },
+): SignedItem | undefined {
+  const [signature, hash] = [meta["dht_signature"], meta["torrent_info_hash"]].map((hex) =>
+    typeof hex === "string" ? parseHex(hex) : undefined
+  );
+  const { dht_seq: seq, dht_salt: salt } = meta;
+  if (signature?.length !== 64 || hash?.length !== 32 || typeof seq !== "number") return undefined;
+  if (!Number.isSafeInteger(seq) || seq < 0 || salt !== new TextDecoder().decode(stream.salt)) {
+    return undefined;
+  }
+  const item = { ...stream, seq, value: pointerValue(hash), signature };
+  return verifyItem(item) ? item : undefined;
 }
 
 /**
@@ -71,6 +128,14 @@ export function vouchedSeq(
   const ours = authority.keyHex.toLowerCase();
   const agrees = named.length > 0 && named.every((key) => String(key).toLowerCase() === ours);
   return agrees ? state.last_seq : undefined;
+}
+
+/** Upstream's first era names the key in two more fields: they follow, or go where we cannot write them. */
+function keptTrue(meta: JsonObject, keyHex: string | undefined): JsonObject {
+  const { authority_pubkey: named, authority_pubkey_nano: address, ...rest } = meta;
+  if (named === undefined || keyHex === undefined) return meta;
+  const isSame = String(named).toLowerCase() === keyHex;
+  return { ...rest, authority_pubkey: keyHex, ...(isSame ? { authority_pubkey_nano: address } : {}) };
 }
 
 function parseState(json: JsonObject): MirrorState | undefined {

@@ -11,8 +11,10 @@ import { PieceLayers } from "../torrent/piece_layers.ts";
 import type { PieceSet } from "../torrent/piece_set.ts";
 import { peekPieces, type ResumeJournal } from "../torrent/resume.ts";
 import { FileStorage } from "../torrent/storage.ts";
+import type { Files } from "../ports.ts";
 import type { Place } from "./adopt.ts";
 import { type ContentOptions, filePathsIn, nameOf, note } from "./content_options.ts";
+import type { DataPaths } from "./data_dir.ts";
 import { workOn } from "./suspects.ts";
 import { readSavedTorrent } from "./target.ts";
 
@@ -31,7 +33,7 @@ export function findOldCopies(options: ContentOptions, place: Place | undefined)
   const copies: OldCopy[] = [];
   const seen = new Set([own]);
   const add = (name: string, folder: string, whole: boolean) => {
-    const torrent = seen.has(name) ? undefined : savedTorrent(options, name);
+    const torrent = seen.has(name) ? undefined : savedTorrent(files, paths, name);
     seen.add(name);
     if (torrent === undefined) return;
     const filePaths = filePathsIn(folder, torrent.info);
@@ -44,6 +46,15 @@ export function findOldCopies(options: ContentOptions, place: Place | undefined)
   return copies;
 }
 
+/** Whether a copy's own hashes tell all that it shares with the torrent: nobody need look at what it holds. */
+export function isKnownCopy(
+  { machine: { files }, paths, layout, layers }: ContentOptions,
+  name: string,
+): boolean {
+  const copy = savedTorrent(files, paths, name);
+  return copy !== undefined && isComparable(copy, { layout, layers });
+}
+
 /** The pieces of a copy that are also the torrent's and missing there: what each is in the one and in the other. */
 export function sharedPieces(
   copy: HashedTorrent & { readonly pieces: Iterable<PieceIndex> },
@@ -51,9 +62,7 @@ export function sharedPieces(
   here: PieceSet,
 ): { readonly from: PieceIndex[]; readonly to: PieceIndex[] } {
   const shared = { from: [] as PieceIndex[], to: [] as PieceIndex[] };
-  const isComparable = (copy.layers === undefined) === (torrent.layers === undefined) &&
-    copy.layout.pieceLength === torrent.layout.pieceLength;
-  if (!isComparable) return shared;
+  if (!isComparable(copy, torrent)) return shared;
   const keyOf = (of: HashedTorrent, piece: PieceIndex) =>
     `${toHex(expectedHash(of, piece))}${of.layout.pieceSize(piece)}`;
   const offered = new Map<string, PieceIndex>();
@@ -115,11 +124,16 @@ export async function copyPieces(
   note(options, "info", `Took ${formatBytes(copiedBytes)} from ${what}: the same is in the new snapshot`);
 }
 
+function isComparable(
+  a: Pick<HashedTorrent, "layout" | "layers">,
+  b: Pick<HashedTorrent, "layout" | "layers">,
+): boolean {
+  return (a.layers === undefined) === (b.layers === undefined) &&
+    a.layout.pieceLength === b.layout.pieceLength;
+}
+
 /** A torrent that an earlier run saved, with all its hashes. */
-function savedTorrent(
-  { machine: { files }, paths }: ContentOptions,
-  name: string,
-): HashedTorrent | undefined {
+export function savedTorrent(files: Files, paths: DataPaths, name: string): HashedTorrent | undefined {
   const metainfo = readSavedTorrent(files, paths, name);
   if (metainfo === undefined || nameOf(metainfo.info) !== name) return undefined;
   const { info, pieceLayers } = metainfo;

@@ -221,6 +221,12 @@ export class ResumeJournal {
   }
 }
 
+/** The pieces that an earlier run's journal vouches for now. Nothing is changed. */
+export function vouchedPieces(options: ResumeOptions): PieceSet {
+  const found = readJournal(options);
+  return typeof found === "object" ? found.recorded : new PieceSet(options.layout.pieceCount);
+}
+
 /** The pieces that may be there by what an earlier run wrote down, or by the files' sizes. Nothing is changed. */
 export function peekPieces(options: ResumeOptions): PieceSet {
   const found = readJournal(options);

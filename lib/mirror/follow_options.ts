@@ -1,0 +1,39 @@
+// What a mirror that follows its authority is told, and what it needs of the machine. Nothing has a default here: those
+// are the command line's.
+
+import type { Programs } from "../ports.ts";
+import type { Machine } from "./machine.ts";
+import type { GetOptions } from "./options.ts";
+
+export interface FollowOptions extends
+  Pick<
+    GetOptions,
+    | "authorityKey"
+    | "salt"
+    | "dataDir"
+    | "port"
+    | "bind"
+    | "dht"
+    | "peers"
+    | "trackers"
+    | "useTrackers"
+    | "maxPeers"
+    | "downLimit"
+    | "upLimit"
+  > {
+  /** Between two lookups. */
+  readonly pollMs: number;
+  /** How many older snapshots stay on disk and are served. */
+  readonly keep: number;
+  /** Put a pointer that few DHT nodes hold again, as it is. */
+  readonly refresh: boolean;
+  /** Where two snapshots have no room, let the new one take the old one's: until it is whole there is none. */
+  readonly replaceInPlace: boolean;
+  /** A program to run after each switch; undefined for none. */
+  readonly onUpdate: string | undefined;
+}
+
+/** The machine, with other programs. */
+export interface FollowMachine extends Machine {
+  readonly programs: Programs;
+}
