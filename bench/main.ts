@@ -17,15 +17,17 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
 import { type Effort, ROOT, type Row } from "./harness.ts";
+import { memory } from "./memory.ts";
 import { recheck } from "./recheck.ts";
 import { isMet, jsonLine, type Outcome, TABLE_HEAD, tableRow, tellBar } from "./report.ts";
 import { start } from "./start.ts";
 import { transfer } from "./transfer.ts";
+import { unpack } from "./unpack.ts";
 import { update } from "./update.ts";
 import { version } from "./version.ts";
 
 /** In design.md 9's order. */
-const ROWS: readonly Row[] = [transfer, create, recheck, start, update, version];
+const ROWS: readonly Row[] = [transfer, create, recheck, start, unpack, update, memory, version];
 const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;

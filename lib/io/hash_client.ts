@@ -1,12 +1,11 @@
 // Hashing a file on several cores: a few Workers for each job, ended with it. A file that one thread has hashed before
 // Workers have started is hashed where it is asked for.
 
-import { OperationFailed } from "../errors.ts";
-import type { FileHasher, FileHashes, HashJob } from "../producer/file_hasher.ts";
-import { hashShares, shareCount } from "../producer/hash_file.ts";
+import type { FileHasher, FileHashes, HashJob, PieceHashes } from "../producer/file_hasher.ts";
+import { hashShares, hashWhole, shareCount } from "../producer/hash_file.ts";
 import { openReader } from "./file_reader.ts";
-import { type HashAnswer, STOP, type WorkerHashTask } from "./hash_worker.ts";
-import { errorOf } from "./worker_failure.ts";
+import type { HashWord, WorkerHashTask } from "./hash_worker.ts";
+import { newControl, runPool } from "./worker_pool.ts";
 
 /** Hashes the system's own files. */
 export class WorkerHasher implements FileHasher {
@@ -20,78 +19,89 @@ export class WorkerHasher implements FileHasher {
   async hash(job: HashJob): Promise<FileHashes> {
     job.signal.throwIfAborted();
     const hashes = roomFor(job);
-    await (job.size <= SMALL_BYTES ? hashHere(job, hashes) : hashInWorkers(job, hashes, this.#workers));
+    const whole = await run(job, {
+      hashes,
+      whole: job.whole,
+      workers: Math.min(this.#workers, shareCount(job)),
+    });
     job.signal.throwIfAborted();
     // Copies: what others write into a torrent or send lies in memory of their own.
-    return { pieceRoots: hashes.pieceRoots.slice(), piecesV1: hashes.piecesV1?.slice() };
+    return { pieceRoots: hashes.pieceRoots.slice(), piecesV1: hashes.piecesV1?.slice(), whole };
+  }
+
+  async hashWhole(job: Omit<HashJob, "whole" | "pieceLength" | "kind">): Promise<Uint8Array> {
+    job.signal.throwIfAborted();
+    const shape = { ...job, pieceLength: WHOLE_PIECE_BYTES, kind: "v2" as const };
+    const whole = await run(shape, { hashes: undefined, whole: true, workers: 0 });
+    job.signal.throwIfAborted();
+    return whole!;
   }
 }
 
-/** Part by part, with a turn of the event loop between them. */
-async function hashHere({ signal, onProgress, ...job }: HashJob, hashes: FileHashes): Promise<void> {
-  let share = 0;
-  using reader = openReader(job.path);
-  await hashShares({
-    ...job,
+type Shape = Omit<HashJob, "whole">;
+
+/** What of a file is wanted. */
+interface Wanted {
+  /** Room for its pieces' hashes. */
+  readonly hashes: PieceHashes | undefined;
+  readonly whole: boolean;
+  /** Workers for the pieces. */
+  readonly workers: number;
+}
+
+async function run(job: Shape, wanted: Wanted): Promise<Uint8Array | undefined> {
+  return await (job.size <= SMALL_BYTES ? runHere(job, wanted) : runInWorkers(job, wanted));
+}
+
+/** Stretch by stretch, with a turn of the event loop between them. */
+async function runHere(
+  { signal, onProgress, ...file }: Shape,
+  { hashes, whole }: Wanted,
+): Promise<Uint8Array | undefined> {
+  using reader = openReader(file.path);
+  const onRead = (bytes: number) => {
+    signal.throwIfAborted();
+    onProgress(bytes);
+  };
+  if (hashes !== undefined) {
+    let share = 0;
+    await hashShares({ ...file, reader, hashes, take: () => share++, onRead });
+  }
+  if (!whole) return undefined;
+  // Each byte is told of once.
+  return await hashWhole({
+    ...file,
     reader,
-    hashes,
-    take: () => share++,
-    onPart: (bytes) => {
-      signal.throwIfAborted();
-      onProgress(bytes);
-    },
+    onRead: hashes === undefined ? onRead : () => signal.throwIfAborted(),
   });
 }
 
-async function hashInWorkers(job: HashJob, hashes: FileHashes, cores: number): Promise<void> {
-  const { path, size, pieceLength, kind, signal, onProgress } = job;
-  const control = new Int32Array(new SharedArrayBuffer(8));
-  const task = { path, size, pieceLength, kind, hashes, control };
-  const stop = () => void Atomics.store(control, STOP, 1);
-  signal.addEventListener("abort", stop);
-  try {
-    const ends = Array.from({ length: Math.min(cores, shareCount(job)) }, () => runWorker(task, onProgress));
-    // One that failed ends the others; all have closed the file when this goes on.
-    for (const end of ends) end.catch(stop);
-    const settled = await Promise.allSettled(ends);
-    signal.throwIfAborted();
-    for (const one of settled) if (one.status === "rejected") throw one.reason;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
-
-async function runWorker(task: WorkerHashTask, onProgress: (bytes: number) => void): Promise<void> {
-  // A static URL: it is how `deno compile` learns which module the binary must carry.
-  const worker = new Worker(new URL("./hash_worker.ts", import.meta.url), { type: "module" });
-  let broken: { readonly error: unknown } | undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<HashAnswer>) => {
-        if (data.kind === "done") return resolve();
-        if (data.kind === "failed") return reject(errorOf(data));
-        if (broken !== undefined) return;
-        try {
-          onProgress(data.bytes);
-        } catch (error) {
-          broken = { error };
-          Atomics.store(task.control, STOP, 1);
-        }
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new OperationFailed(`Cannot hash ${task.path}: the Worker failed: ${event.message}`));
-      };
-      worker.postMessage(task);
-    });
-  } finally {
-    worker.terminate();
-  }
-  if (broken !== undefined) throw broken.error;
+async function runInWorkers(
+  { path, size, pieceLength, kind, signal, onProgress }: Shape,
+  { hashes, whole, workers }: Wanted,
+): Promise<Uint8Array | undefined> {
+  const control = newControl(1);
+  let digest: Uint8Array | undefined;
+  const workerOf = (task: WorkerHashTask, tells: boolean) => ({
+    // A static URL: it is how `deno compile` learns which module the binary must carry.
+    start: () => new Worker(new URL("./hash_worker.ts", import.meta.url), { type: "module" }),
+    task,
+    cannot: `Cannot hash ${path}`,
+    onWord: (word: HashWord) => {
+      if ("whole" in word) digest = word.whole;
+      else if (tells) onProgress(word.bytes);
+    },
+  });
+  const isPaired = whole && hashes !== undefined;
+  const task = { path, size, pieceLength, kind, control, isPaired };
+  const pool = Array.from({ length: workers }, () => workerOf({ ...task, hashes }, true));
+  if (whole) pool.push(workerOf({ ...task, hashes: undefined }, hashes === undefined));
+  await runPool(pool, { control, signal });
+  return digest;
 }
 
 /** In shared memory: all Workers write into it. */
-function roomFor({ size, pieceLength, kind }: HashJob): FileHashes {
+function roomFor({ size, pieceLength, kind }: HashJob): PieceHashes {
   const pieces = Math.ceil(size / pieceLength);
   const shared = (bytes: number) => new Uint8Array(new SharedArrayBuffer(bytes));
   return {
@@ -101,6 +111,8 @@ function roomFor({ size, pieceLength, kind }: HashJob): FileHashes {
 }
 
 /** Disks have a limit before processors do, and each Worker takes some 20 MB. */
-const MAX_WORKERS = 16;
+const MAX_WORKERS = 8;
 /** What one thread hashes while a Worker starts. */
 const SMALL_BYTES = 64 << 20;
+/** Pieces that no hash is made of: any length would do. */
+const WHOLE_PIECE_BYTES = 32 << 20;

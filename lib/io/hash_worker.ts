@@ -1,63 +1,78 @@
-// A Worker that hashes its part of a file. All Workers of a job take their shares from one counter in shared memory, so
-// that none waits while there is work, and write the hashes there; each opens the file itself. One message comes in, the
-// task; to stop there is a flag beside the counter.
+// A Worker that hashes its part of a file: shares of its pieces, whose hashes it writes into shared memory, or the whole of
+// it in order. It opens the file itself.
 
-import type { FileHashes, HashJob } from "../producer/file_hasher.ts";
-import { hashShares } from "../producer/hash_file.ts";
+import type { HashJob, PieceHashes } from "../producer/file_hasher.ts";
+import { hashShares, hashWhole, shareBytes } from "../producer/hash_file.ts";
 import { openReader } from "./file_reader.ts";
-import { type Failure, failureOf } from "./worker_failure.ts";
+import { servePool } from "./pool_worker.ts";
+import { type Control, NEXT } from "./worker_pool.ts";
 
-/** The same for each Worker of a job. */
+/** For each Worker of a job. */
 export interface WorkerHashTask extends Pick<HashJob, "path" | "size" | "pieceLength" | "kind"> {
-  /** In shared memory. */
-  readonly hashes: FileHashes;
-  /** In shared memory: at STOP anything but 0 asks to stop, NEXT is the first share that nobody has taken. */
-  readonly control: Int32Array;
+  /** In shared memory: whose shares are to be hashed; undefined: the whole is. */
+  readonly hashes: PieceHashes | undefined;
+  readonly control: Control;
+  /** Whether some Workers hash shares and another one the whole: then neither gets far ahead. */
+  readonly isPaired: boolean;
 }
 
-/** What a Worker answers: progress now and then, then exactly one of the others; then its file is closed. */
-export type HashAnswer =
-  | { readonly kind: "progress"; readonly bytes: number }
-  | { readonly kind: "done" }
-  | ({ readonly kind: "failed" } & Failure);
+/** What a Worker says: progress now and then, and the whole file's hash. */
+export type HashWord = { readonly bytes: number } | { readonly whole: Uint8Array };
 
-export const STOP = 0;
-export const NEXT = 1;
+/** In the control, behind STOP and NEXT: how many shares the hash of the whole has behind it. */
+export const WHOLE = 2;
 
-class Stopped extends Error {}
-
-const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<WorkerHashTask>) => void) | null;
-  postMessage(answer: HashAnswer): void;
-};
-
-scope.onmessage = async (event) => {
-  try {
-    await run(event.data);
-  } catch (error) {
-    if (!(error instanceof Stopped)) return scope.postMessage({ kind: "failed", ...failureOf(error) });
-  }
-  scope.postMessage({ kind: "done" });
-};
-
-async function run({ control, ...task }: WorkerHashTask): Promise<void> {
-  using reader = openReader(task.path);
+servePool<WorkerHashTask, HashWord>(async ({ control, hashes, isPaired, ...file }, { say, checkStopped }) => {
+  using reader = openReader(file.path);
   let unsaid = 0;
-  const say = () => scope.postMessage({ kind: "progress", bytes: unsaid });
-  await hashShares({
-    ...task,
-    reader,
-    take: () => Atomics.add(control, NEXT, 1),
-    onPart: (bytes) => {
-      if (Atomics.load(control, STOP) !== 0) throw new Stopped();
-      unsaid += bytes;
-      if (unsaid < WORD_BYTES) return;
-      say();
-      unsaid = 0;
-    },
-  });
-  if (unsaid > 0) say();
+  const count = (bytes: number) => {
+    checkStopped();
+    unsaid += bytes;
+    if (unsaid < WORD_BYTES) return;
+    say({ bytes: unsaid });
+    unsaid = 0;
+  };
+  const share = shareBytes(file.pieceLength);
+  const ahead = Math.ceil(AHEAD_BYTES / share);
+  if (hashes === undefined) {
+    let read = 0;
+    const onRead = (bytes: number) => {
+      count(bytes);
+      const before = Math.floor(read / share);
+      const after = Math.floor((read += bytes) / share);
+      if (!isPaired || before === after) return;
+      Atomics.store(control, WHOLE, after);
+      Atomics.notify(control, WHOLE);
+      waitFor(control, NEXT, after - ahead, checkStopped);
+    };
+    say({ whole: await hashWhole({ ...file, reader, onRead }) });
+  } else {
+    const take = () => {
+      const n = Atomics.add(control, NEXT, 1);
+      if (!isPaired) return n;
+      Atomics.notify(control, NEXT);
+      if (n * share < file.size) waitFor(control, WHOLE, n - ahead, checkStopped);
+      return n;
+    };
+    await hashShares({ ...file, reader, hashes, take, onRead: count });
+  }
+  if (unsaid > 0) say({ bytes: unsaid });
+});
+
+/** Until what stands there is at least so much. */
+function waitFor(control: Control, place: number, least: number, checkStopped: () => void): void {
+  for (let now = Atomics.load(control, place); now < least; now = Atomics.load(control, place)) {
+    checkStopped();
+    Atomics.wait(control, place, now, LOOK_MS);
+  }
 }
 
-/** Some milliseconds of hashing: a word for each part would take two percent of the time. */
+/** Some milliseconds of hashing: a word for each stretch would take a percent of the time. */
 const WORD_BYTES = 8 << 20;
+/**
+ * How far the hash of the pieces and the hash of the whole may be apart: what one of them has read from the disk the other
+ * one finds in the page cache, and the disk reads each byte once.
+ */
+const AHEAD_BYTES = 256 << 20;
+/** Nobody is woken twice; a flag that was missed is seen then. */
+const LOOK_MS = 100;

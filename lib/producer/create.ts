@@ -2,12 +2,13 @@
 // that can be refused is refused before the hashing, which takes minutes; and nothing is written unless all went well.
 
 import { basename } from "node:path";
+import { toHex } from "../bytes.ts";
 import { OperationFailed, PathUnusable, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import type { FileFacts, Files } from "../ports.ts";
 import type { Info } from "../torrent/info.ts";
-import type { FileHashes } from "./file_hasher.ts";
+import type { FileHashes, HashJob } from "./file_hasher.ts";
 import { readFormatFacts } from "./format_facts.ts";
 import type { ProducerMachine } from "./machine.ts";
 import { makeTorrent } from "./make_torrent.ts";
@@ -39,11 +40,14 @@ export interface CreatedTorrent {
   readonly info: Info;
   /** What was recorded. */
   readonly originalFilename: string | undefined;
+  /** SHA-256 of the whole file, hex; undefined unless it was asked for. */
+  readonly sha256: string | undefined;
 }
 
 /**
  * Makes a torrent of a file and writes it beside it, over one that is there.
  *
+ * @param more.whole Whether the whole file's hash is wanted as well.
  * @throws {PathUnusable} When the file is missing, no file, empty or unreadable, or its folder cannot be written to.
  * @throws {UsageError} When its pieces would be too many. @throws {VerificationFailed} When facts are wanted of a damaged
  *   ledger. @throws {OperationFailed} When the file changed meanwhile. @throws The signal's reason.
@@ -53,6 +57,7 @@ export async function createTorrent(
   machine: ProducerMachine,
   report: Report,
   signal: AbortSignal,
+  more: { readonly whole: boolean } = { whole: false },
 ): Promise<CreatedTorrent> {
   signal.throwIfAborted();
   const { path, v2Only, trackers } = options;
@@ -70,7 +75,12 @@ export async function createTorrent(
     checkWritable(files, torrentPath);
     const facts = options.formatFacts ? readFormatFacts(file, warn) : undefined;
     const kind = v2Only ? "v2" : "hybrid";
-    const hashes = await hash({ path, size: before.size, pieceLength, kind }, machine, report, signal);
+    const hashes = await hash(
+      { path, size: before.size, pieceLength, kind, ...more },
+      machine,
+      report,
+      signal,
+    );
     checkSame(path, before, [file.facts(), files.stat(path)]);
     const { bytes, info } = makeTorrent({
       name: basename(path),
@@ -90,7 +100,8 @@ export async function createTorrent(
       logger: LOGGER,
       text: `Wrote ${torrentPath}: ${pieces} of ${pieceLength} bytes`,
     });
-    return { torrentPath, bytes, info, originalFilename };
+    const sha256 = hashes.whole && toHex(hashes.whole);
+    return { torrentPath, bytes, info, originalFilename, sha256 };
   } finally {
     file.close();
   }
@@ -139,7 +150,7 @@ function checkWritable(files: Files, torrentPath: string): void {
 }
 
 async function hash(
-  file: { path: string; size: number; pieceLength: number; kind: "hybrid" | "v2" },
+  file: Omit<HashJob, "signal" | "onProgress">,
   { hasher }: ProducerMachine,
   report: Report,
   signal: AbortSignal,

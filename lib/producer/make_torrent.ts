@@ -9,7 +9,7 @@ import type { Info } from "../torrent/info.ts";
 import { BLOCK_BYTES } from "../torrent/layout.ts";
 import { ceil2, HASH_BYTES, log2Exact, rootOf, zeroHash } from "../torrent/merkle.ts";
 import { encodeTorrent, parseTorrent } from "../torrent/metainfo.ts";
-import type { FileHashes } from "./file_hasher.ts";
+import type { PieceHashes } from "./file_hasher.ts";
 
 /** What goes into a torrent. */
 export interface TorrentParts {
@@ -20,7 +20,7 @@ export interface TorrentParts {
   /** A power of two of at least 16 KiB. */
   readonly pieceLength: number;
   /** Without `piecesV1` it becomes v2-only. */
-  readonly hashes: FileHashes;
+  readonly hashes: PieceHashes;
   /** JSON, as it is to stand there; see snapshot_json.ts. */
   readonly xSnapshot: Uint8Array | undefined;
   /** All in one tier. Outside of what is hashed, as are the next two. */

@@ -21,7 +21,6 @@ import {
   torrentOptionsIn,
   writeMeta,
 } from "./snapshot_meta.ts";
-import { hashWhole } from "./whole_hash.ts";
 
 /** A snapshot that may be published and seeded. */
 export interface Prepared {
@@ -95,38 +94,26 @@ interface Missing {
   readonly known: JsonObject;
 }
 
-/** Both hashes go over the file at the same time: where the disk is what is slow, it is read once. */
+/** What both need is done in one go: the file is read once. */
 async function makeMissing(job: Missing): Promise<{ torrent: Torrent; sha256: string }> {
-  const { options, machine, report, found, known } = job;
-  const failed = new AbortController();
-  const signal = AbortSignal.any([job.signal, failed.signal]);
+  const { options, machine, report, signal, found, known } = job;
   const digest = known["sha256"];
-  const isKnown = typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest);
-  let isMaking = found === undefined;
-  const making = found === undefined
-    ? createTorrent(options, machine, report, signal)
-    : Promise.resolve(found);
-  const summing = isKnown ? Promise.resolve(digest) : sum({ ...job, signal }, () => isMaking);
-  for (const one of [making, summing]) one.catch((error) => failed.abort(error));
-  making.then(() => isMaking = false, () => {});
-  // Both have closed the file when this goes on; what the torrent's maker says about a file is said best.
-  const [torrent, sha256] = await Promise.allSettled([making, summing]);
-  if (torrent.status === "rejected") throw torrent.reason;
-  if (sha256.status === "rejected") throw sha256.reason;
-  return { torrent: torrent.value, sha256: sha256.value };
+  const recorded = typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
+  if (found !== undefined) return { torrent: found, sha256: recorded ?? await wholeHash(job) };
+  const torrent = await createTorrent(options, machine, report, signal, { whole: recorded === undefined });
+  return { torrent, sha256: recorded ?? torrent.sha256! };
 }
 
-async function sum(
-  { options: { path }, machine: { files, clock }, report, signal }: Missing,
-  isHidden: () => boolean,
+async function wholeHash(
+  { options: { path }, machine: { files, hasher }, report, signal }: Missing,
 ): Promise<string> {
-  const totalBytes = files.stat(path)?.size ?? 0;
+  const size = files.stat(path)?.size ?? 0;
   let doneBytes = 0;
   const onProgress = (bytes: number) => {
     doneBytes += bytes;
-    if (!isHidden()) report({ kind: "work", label: "Hashing as a whole", doneBytes, totalBytes });
+    report({ kind: "work", label: "Hashing as a whole", doneBytes, totalBytes: size });
   };
-  return await hashWhole({ files, clock, path, signal, onProgress });
+  return toHex(await hasher.hashWhole({ path, size, signal, onProgress }));
 }
 
 /** The torrent that an earlier run made; undefined when there is none, or it is not the one that was recorded. */

@@ -8,8 +8,9 @@ import { nextTurn } from "../turn.ts";
 import type { Layout, PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
-import type { CheckJob, PieceChecker, Verdicts } from "./piece_checker.ts";
+import type { CheckJob, PieceChecker } from "./piece_checker.ts";
 import { PieceHasher } from "./piece_hash.ts";
+import { type FileReader, passOver, type PieceSums } from "./piece_pass.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import { FileStorage } from "./storage.ts";
 
@@ -37,48 +38,107 @@ export function expectedHashes(torrent: HashedTorrent, pieces: readonly PieceInd
   return hashes;
 }
 
-/** What one thread does of a job: looks at one piece after the other, in any order. */
-export class PieceCheck implements Disposable {
-  readonly #job: Pick<CheckJob, "from" | "pieces" | "hashes" | "to">;
-  readonly #from: FileStorage;
-  readonly #to: FileStorage | undefined;
-  readonly #hasher: PieceHasher;
-  readonly #hashBytes: number;
+/** One thread's part of a job. */
+export interface CheckTask extends Pick<CheckJob, "from" | "to" | "pieces" | "hashes" | "onVerdicts"> {
+  /** For what is copied. */
+  readonly files: Files;
+  /** Opens a file that is read; undefined for one that is not there. */
+  readonly open: (path: string) => (FileReader & Disposable) | undefined;
+  /** The number of the next share that no thread has taken, from 0; numbers beyond the last end it. */
+  readonly take: () => number;
+  /** Called every few MiB; may throw to end the task. */
+  readonly checkStopped: () => void;
+  /** Awaited after some verdicts. */
+  readonly pause?: () => Promise<void>;
+}
 
-  /** @param beforeRead Called every MiB or so; may throw to end a look in its middle. */
-  constructor(
-    files: Files,
-    job: Pick<CheckJob, "from" | "pieces" | "hashes" | "to">,
-    beforeRead?: () => void,
-  ) {
-    this.#job = job;
-    this.#hashBytes = hashBytes(job.from.layout);
-    this.#from = FileStorage.open({ files, ...job.from, mode: "read" });
-    try {
-      this.#to = job.to && FileStorage.open({ files, ...job.to, mode: "write" });
-    } catch (error) {
-      this.#from.close();
-      throw error;
-    }
-    this.#hasher = new PieceHasher(job.from.layout, this.#from, beforeRead);
+/** Looks at shares until none is left. When it has settled all files are closed. */
+export async function checkShares(task: CheckTask): Promise<void> {
+  const { from: { layout, paths }, pieces, take, onVerdicts, checkStopped, pause } = task;
+  using opened = new DisposableStack();
+  const judge = opened.use(new Judge(task));
+  const readers = paths.map((path) => {
+    const reader = task.open(path);
+    return reader && opened.use(reader);
+  });
+  let verdicts = { good: [] as number[], bad: [] as number[] };
+  let unsaid = 0;
+  const say = () => {
+    const { good, bad } = verdicts;
+    if (good.length + bad.length > 0) onVerdicts(verdicts);
+    [verdicts, unsaid] = [{ good: [], bad: [] }, 0];
+  };
+  await passOver({
+    layout,
+    readers,
+    pieces: placesOf(pieces, piecesPerShare(layout), take),
+    v1: layout.kind === "v1",
+    v2: layout.kind !== "v1",
+    onRead: async () => {
+      checkStopped();
+      if (unsaid < SHARE_BYTES) return;
+      say();
+      await pause?.();
+    },
+    onPiece: (place, sums) => {
+      (judge.isGood(place, sums) ? verdicts.good : verdicts.bad).push(place);
+      unsaid += layout.pieceSize(pieces[place]!);
+    },
+  });
+  say();
+}
+
+/** Says whether a piece is good, and copies it if it is and that is wanted. */
+class Judge implements Disposable {
+  readonly #task: CheckTask;
+  readonly #copying: { from: FileStorage; to: FileStorage; hasher: PieceHasher } | undefined;
+
+  constructor(task: CheckTask) {
+    this.#task = task;
+    const { files, from, to, checkStopped } = task;
+    if (to === undefined) return;
+    using opening = new DisposableStack();
+    const source = FileStorage.open({ files, ...from, mode: "read" });
+    opening.defer(() => source.close());
+    const target = FileStorage.open({ files, ...to, mode: "write" });
+    opening.move();
+    this.#copying = { from: source, to: target, hasher: new PieceHasher(from.layout, source, checkStopped) };
   }
 
-  /** Whether the piece at that place is good, and copied if it was to be. */
-  look(place: number): boolean {
-    const piece = this.#job.pieces[place]!;
-    const expected = this.#job.hashes.subarray(this.#hashBytes * place, this.#hashBytes * (place + 1));
-    const isGood = (hash: Uint8Array | undefined) => hash !== undefined && equalBytes(hash, expected);
-    if (!isGood(this.#hasher.hashOf(piece))) return false;
-    const to = this.#to;
-    if (to === undefined) return true;
+  isGood(place: number, sums: PieceSums | undefined): boolean {
+    if (!this.#isExpected(place, sums?.root ?? sums?.sha1)) return false;
+    if (this.#copying === undefined) return true;
     // Read again rather than kept: a piece may be larger than anybody wants in memory, and has just been cached.
-    const target = this.#job.to!.pieces[place]!;
-    return isGood(this.#hasher.hashOf(piece, (begin, bytes) => to.write(target, begin, bytes)));
+    const { hasher, to } = this.#copying;
+    const target = this.#task.to!.pieces[place]!;
+    const hash = hasher.hashOf(
+      this.#task.pieces[place]!,
+      (begin, bytes) => to.write(target, begin, bytes),
+    );
+    return this.#isExpected(place, hash);
+  }
+
+  #isExpected(place: number, hash: Uint8Array | undefined): boolean {
+    const { hashes, from: { layout } } = this.#task;
+    const size = hashBytes(layout);
+    return hash !== undefined && equalBytes(hash, hashes.subarray(size * place, size * (place + 1)));
   }
 
   [Symbol.dispose](): void {
-    this.#from.close();
-    this.#to?.close();
+    this.#copying?.from.close();
+    this.#copying?.to.close();
+  }
+}
+
+/** The pieces of all shares that this thread gets. */
+function* placesOf(
+  pieces: readonly PieceIndex[],
+  perShare: number,
+  take: () => number,
+): Generator<{ piece: PieceIndex; place: number }> {
+  for (let first = take() * perShare; first < pieces.length; first = take() * perShare) {
+    const end = Math.min(first + perShare, pieces.length);
+    for (let place = first; place < end; place++) yield { piece: pieces[place]!, place };
   }
 }
 
@@ -87,28 +147,34 @@ export class InlineChecker implements PieceChecker {
   constructor(readonly files: Files) {}
 
   async check(job: CheckJob): Promise<void> {
-    job.signal.throwIfAborted();
-    using check = new PieceCheck(this.files, job);
-    const step = piecesPerShare(job.from.layout);
-    for (let first = 0; first < job.pieces.length; first += step) {
-      job.onVerdicts(lookAt(check, first, Math.min(first + step, job.pieces.length)));
-      await nextTurn();
-      job.signal.throwIfAborted();
-    }
+    const { files } = this;
+    const { signal } = job;
+    signal.throwIfAborted();
+    let share = 0;
+    await checkShares({
+      ...job,
+      files,
+      open: (path) => openThere(files, path),
+      take: () => share++,
+      checkStopped: () => signal.throwIfAborted(),
+      pause: nextTurn,
+    });
+    signal.throwIfAborted();
   }
 }
 
-/** The verdicts on the places from `first` up to but not `end`. */
-export function lookAt(check: PieceCheck, first: number, end: number): Verdicts {
-  const verdicts = { good: [] as number[], bad: [] as number[] };
-  for (let place = first; place < end; place++) {
-    (check.look(place) ? verdicts.good : verdicts.bad).push(place);
-  }
-  return verdicts;
+/** A file to be read as if it were read ahead of; undefined when it is not there. */
+function openThere(files: Files, path: string): (FileReader & Disposable) | undefined {
+  if (files.stat(path)?.kind !== "file") return undefined;
+  const file = files.open(path, "read");
+  return {
+    read: (into, at) => Promise.resolve(file.readAt(into, at)),
+    [Symbol.dispose]: () => file.close(),
+  };
 }
 
-/** How many pieces are looked at between two words about it. */
-export function piecesPerShare(layout: Layout): number {
+/** How many pieces a thread takes at once. */
+function piecesPerShare(layout: Layout): number {
   return Math.max(1, Math.floor(SHARE_BYTES / layout.pieceLength));
 }
 

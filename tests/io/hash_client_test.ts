@@ -1,7 +1,8 @@
 // The Workers that hash: what they give is what one thread gives, and they end when they are told to.
 
 import assert from "node:assert/strict";
-import { truncateSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { appendFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperationFailed, PathUnusable } from "../../lib/errors.ts";
 import { WorkerHasher } from "../../lib/io/hash_client.ts";
@@ -26,7 +27,8 @@ function inFolder(run: (folder: string) => Promise<void>): () => Promise<void> {
 
 function jobOf(path: string, size: number, more: Partial<HashJob> = {}): HashJob {
   const signal = new AbortController().signal;
-  return { path, size, pieceLength: 4 * MIB, kind: "hybrid", signal, onProgress: () => {}, ...more };
+  const how = { pieceLength: 4 * MIB, kind: "hybrid", whole: false } as const;
+  return { path, size, ...how, signal, onProgress: () => {}, ...more };
 }
 
 Deno.test(
@@ -56,6 +58,37 @@ Deno.test(
       jobOf(path, bytes.length, { pieceLength: 16384, kind: "v2" }),
     );
     assert.deepEqual(hashes, await hashBytes(bytes, { pieceLength: 16384, kind: "v2" }));
+  }),
+);
+
+Deno.test(
+  "WorkerHasher brings the whole file's hash along, or gives it alone, and tells of each byte once",
+  inFolder(async (folder) => {
+    // Behind a hole that is longer than one of the two hashes may be ahead of the other.
+    const cases = [[330, LARGE], [0, LARGE], [0, LARGE.subarray(0, 5 * MIB + 5)]] as const;
+    for (const [holeMib, end] of cases) {
+      const path = join(folder, "file");
+      writeFileSync(path, "");
+      truncateSync(path, holeMib * MIB);
+      appendFileSync(path, end);
+      const sum = createHash("sha256");
+      for (let n = 0; n < holeMib; n++) sum.update(new Uint8Array(MIB));
+      const wanted = new Uint8Array(sum.update(end).digest());
+      const length = holeMib * MIB + end.length;
+      for (const cores of [1, 3]) {
+        let told = 0;
+        const job = jobOf(path, length, { whole: true, onProgress: (bytes) => told += bytes });
+        const { whole, pieceRoots } = await new WorkerHasher(cores).hash(job);
+        assert.deepEqual(new Uint8Array(whole!), wanted);
+        assert.equal(pieceRoots.length, 32 * Math.ceil(length / (4 * MIB)));
+        assert.equal(told, length);
+        told = 0;
+        const { size, signal, onProgress } = job;
+        const alone = await new WorkerHasher(cores).hashWhole({ path, size, signal, onProgress });
+        assert.deepEqual(new Uint8Array(alone), wanted);
+        assert.equal(told, length);
+      }
+    }
   }),
 );
 

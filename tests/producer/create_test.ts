@@ -47,7 +47,10 @@ class Desk implements Disposable {
       files: systemFiles,
       clock: { nowMs: () => 0, unixMs: () => MADE_AT_MS, sleep: () => Promise.resolve() },
       random: { bytes: (length: number) => new Uint8Array(length) },
-      hasher: { hash: (job: HashJob) => this.#hash(job) },
+      hasher: {
+        hash: (job: HashJob) => this.#hash(job),
+        hashWhole: () => Promise.reject(new Error("nobody wants it alone")),
+      },
       client: "nano-snap test",
     };
     return await createTorrent(options, machine, (event) => void this.events.push(event), this.stop.signal);

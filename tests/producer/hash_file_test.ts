@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/bytes.ts";
 import { OperationFailed } from "../../lib/errors.ts";
-import { sha1 } from "../../lib/hash.ts";
-import { hashShares, shareCount } from "../../lib/producer/hash_file.ts";
+import { sha1, sha256 } from "../../lib/hash.ts";
+import { hashShares, hashWhole, shareCount } from "../../lib/producer/hash_file.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
 import { hashFile } from "../torrent/torrent_builder.ts";
 import { hashBytes, memoryReader, roomFor } from "./hashing.ts";
@@ -17,7 +17,7 @@ function expected(bytes: Uint8Array, pieceLength: number) {
   for (let at = 0; at < bytes.length; at += pieceLength) {
     sums.push(sha1(bytes.subarray(at, at + pieceLength)));
   }
-  return { pieceRoots: layer ?? root, piecesV1: concatBytes(...sums) };
+  return { pieceRoots: layer ?? root, piecesV1: concatBytes(...sums), whole: undefined };
 }
 
 Deno.test("hashShares() gives each piece's root and SHA-1, for files and pieces of every proportion", async () => {
@@ -57,9 +57,9 @@ Deno.test("hashShares() leaves SHA-1 out of v2", async () => {
   assert.equal(piecesV1, undefined);
 });
 
-Deno.test("hashShares() reads one part ahead, no more, and each byte once", async () => {
-  const size = 5 * MIB + 10;
-  const job = { path: "file", size, pieceLength: 2 * MIB, kind: "v2" as const };
+Deno.test("hashShares() reads one stretch ahead, no more, and each byte once", async () => {
+  const size = 21 * MIB + 10;
+  const job = { path: "file", size, pieceLength: 8 * MIB, kind: "v2" as const };
   const memory = memoryReader(new Uint8Array(size));
   const events: string[] = [];
   let share = 0;
@@ -73,31 +73,32 @@ Deno.test("hashShares() reads one part ahead, no more, and each byte once", asyn
         return memory.read(into, at);
       },
     },
-    onPart: (bytes) => events.push(`hash ${bytes}`),
+    onRead: (bytes) => void events.push(`hash ${bytes}`),
   });
-  const whole = `hash ${MIB}`;
+  const whole = `hash ${4 * MIB}`;
   assert.deepEqual(events, [
-    ...[
-      "read 0",
-      "read 1",
-      whole,
-      "read 2",
-      whole,
-      "read 3",
-      whole,
-      "read 4",
-      whole,
-      "read 5",
-      whole,
-      "hash 10",
-    ],
+    ...["read 0", "read 4", whole, "read 8", whole, "read 12", whole, "read 16", whole],
+    ...["read 20", whole, `hash ${MIB + 10}`],
   ]);
+});
+
+Deno.test("hashWhole() is SHA-256 of the file, zeros and all", async () => {
+  for (const size of [1, 16_385, 9 * MIB + 5]) {
+    const bytes = fixtureBytes(size).fill(0, 0, Math.floor(size / 2));
+    const task = { path: "file", size, pieceLength: 32 * MIB, kind: "v2" as const, onRead: () => {} };
+    assert.deepEqual(
+      new Uint8Array(await hashWhole({ ...task, reader: memoryReader(bytes) })),
+      new Uint8Array(sha256(bytes)),
+    );
+    const shorter = memoryReader(bytes.subarray(1));
+    await assert.rejects(hashWhole({ ...task, reader: shorter }), /it became shorter while it was hashed$/);
+  }
 });
 
 Deno.test("hashShares() refuses a file that ends too early, and lets no read outlive what ends it", async () => {
   const size = 4 * MIB;
   const job = { path: "short", size, pieceLength: MIB, kind: "hybrid" as const };
-  const task = { ...job, hashes: roomFor(job), onPart: () => {} };
+  const task = { ...job, hashes: roomFor(job), onRead: () => {} };
   const shorter = memoryReader(new Uint8Array(size - 1));
   await assert.rejects(hashShares({ ...task, take: counter(), reader: shorter }), (error: Error) => {
     assert.ok(error instanceof OperationFailed);
@@ -116,7 +117,7 @@ Deno.test("hashShares() refuses a file that ends too early, and lets no read out
   const stop = () => {
     throw new Error("stopped");
   };
-  await assert.rejects(hashShares({ ...task, take: counter(), reader: slow, onPart: stop }), /stopped/);
+  await assert.rejects(hashShares({ ...task, take: counter(), reader: slow, onRead: stop }), /stopped/);
   assert.equal(reading, 0);
 });
 

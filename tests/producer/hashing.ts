@@ -1,6 +1,7 @@
 // Hashing a file that lies in memory: what the tests of hashing share.
 
-import type { FileHashes, HashJob } from "../../lib/producer/file_hasher.ts";
+import { sha256 } from "../../lib/hash.ts";
+import type { FileHashes, HashJob, PieceHashes } from "../../lib/producer/file_hasher.ts";
 import { type FileReader, hashShares } from "../../lib/producer/hash_file.ts";
 
 /** Reads an array as a file is read: fewer bytes only at its end. */
@@ -17,7 +18,7 @@ export function memoryReader(bytes: Uint8Array): FileReader {
 /** Room for the hashes of a job. */
 export function roomFor(
   { size, pieceLength, kind }: Pick<HashJob, "size" | "pieceLength" | "kind">,
-): FileHashes {
+): PieceHashes {
   const pieces = Math.ceil(size / pieceLength);
   return {
     pieceRoots: new Uint8Array(32 * pieces),
@@ -25,10 +26,10 @@ export function roomFor(
   };
 }
 
-/** The hashes of bytes, by so many takers of shares at once. */
+/** The hashes of bytes, the whole's too if it is wanted, by so many takers of shares at once. */
 export async function hashBytes(
   bytes: Uint8Array,
-  options: { pieceLength: number; kind?: "hybrid" | "v2"; takers?: number },
+  options: { pieceLength: number; kind?: "hybrid" | "v2"; takers?: number; whole?: boolean },
 ): Promise<FileHashes> {
   const job = {
     path: "file",
@@ -38,7 +39,7 @@ export async function hashBytes(
   };
   const hashes = roomFor(job);
   let share = 0;
-  const task = { ...job, reader: memoryReader(bytes), hashes, take: () => share++, onPart: () => {} };
+  const task = { ...job, reader: memoryReader(bytes), hashes, take: () => share++, onRead: () => {} };
   await Promise.all(Array.from({ length: options.takers ?? 1 }, () => hashShares(task)));
-  return hashes;
+  return { ...hashes, whole: options.whole === true ? sha256(bytes) : undefined };
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { toHex } from "../../lib/bytes.ts";
 import { Interrupted, OperationFailed, PathUnusable } from "../../lib/errors.ts";
 import type { RunEvent } from "../../lib/events.ts";
+import { sha256 } from "../../lib/hash.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import type { CreateOptions } from "../../lib/producer/create.ts";
 import type { HashJob } from "../../lib/producer/file_hasher.ts";
@@ -23,6 +24,7 @@ class Desk implements Disposable {
   readonly stop = new AbortController();
   readonly events: RunEvent[] = [];
   hashings = 0;
+  wholes = 0;
   reads = 0;
   meanwhile: () => void = () => {};
 
@@ -48,6 +50,10 @@ class Desk implements Disposable {
           this.meanwhile();
           job.signal.throwIfAborted();
           return hashes;
+        },
+        hashWhole: (job: Pick<HashJob, "path">) => {
+          this.wholes++;
+          return Promise.resolve(sha256(fs.readFileSync(job.path)));
         },
       },
       client: "nano-snap test",
@@ -104,6 +110,21 @@ Deno.test("prepareSnapshot() of an untouched file reads nothing again", async ()
   const again = await desk.prepare();
   assert.deepEqual([desk.hashings, desk.reads, again.isReused], [1, 0, true]);
   assert.deepEqual([again.sha256, again.info.infoHashV2], [first.sha256, first.info.infoHashV2]);
+});
+
+Deno.test("prepareSnapshot() hashes the whole alone when only that is missing, and not when it is known", async () => {
+  using desk = new Desk();
+  const { sha256: wanted } = await desk.prepare();
+  assert.equal(desk.wholes, 0, "the torrent's hashing brought it along");
+  const path = join(desk.folder, "snapshot-meta.json");
+  const { sha256: _, ...rest } = desk.meta();
+  fs.writeFileSync(path, JSON.stringify(rest));
+  const again = await desk.prepare();
+  assert.deepEqual([desk.hashings, desk.wholes, again.isReused, again.sha256], [1, 1, true, wanted]);
+  assert.equal(desk.meta()["sha256"], wanted);
+  fs.rmSync(`${desk.archive}.torrent`);
+  assert.equal((await desk.prepare()).sha256, wanted);
+  assert.deepEqual([desk.hashings, desk.wholes], [2, 1]);
 });
 
 Deno.test("prepareSnapshot() hashes again whatever it cannot be sure of", async () => {
