@@ -124,10 +124,10 @@ export function addCommonOptions(command: Command, withoutMeaning: readonly stri
   return command;
 }
 
-/** Adds the options of how a run shows itself. */
-export function addViewOptions(command: Command): Command {
+/** Adds the options of how a run shows itself. @param json What `--json` does. */
+export function addViewOptions(command: Command, json = "write the result as one JSON object"): Command {
   return command
-    .option("--json", "write the result as one JSON object")
+    .option("--json", json)
     .option("--log-level <level>", "debug, info, warning or error (env LOG_LEVEL; default: info)")
     .option("--log-format <format>", "log lines as text or json (default: text)")
     .option("--no-color", "no colours (env NO_COLOR)");

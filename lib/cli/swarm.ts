@@ -25,12 +25,15 @@ export function addSwarm(program: Command, context: CliContext): void {
       "between two looks for a newer snapshot (env POLL_INTERVAL; default: 600s)",
     )
     .option("--keep <number>", "older snapshots that stay on disk and are seeded too (default: 0)")
-    .option("--on-update <program>", "run this after each new snapshot; see below")
+    .option("--on-update <program>", "run this program after each new snapshot")
     .option("--no-refresh", "do not put the pointer into the DHT again where it has become rare")
     .option("--replace-in-place", "where two snapshots have no room, give up the old one first")
     .option("--download-timeout <seconds>", "taken for upstream's sake: silence never ends a mirror here")
     .option("--extract", "has an effect with --once only");
-  addViewOptions(addMetricsOptions(command, METRICS_PORTS.mirror));
+  addViewOptions(
+    addMetricsOptions(command, METRICS_PORTS.mirror),
+    "write each new snapshot as a line of JSON",
+  );
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
