@@ -15,8 +15,6 @@ export interface Effort {
   readonly full: boolean;
   /** Where data lies while the bench runs: fast, and large enough for three times `size`. */
   readonly folder: string;
-  /** A compiled nano-snap, for the row that needs one. */
-  readonly binary: string | undefined;
 }
 
 /** One command of the bench. It may give several rows of the table. */

@@ -6,17 +6,15 @@
 //   --pairs N   how often each side runs (5; 3 with --full)
 //   --size N    MiB of content (1024)
 //   --dir DIR   where data lies meanwhile (memory if there is enough, otherwise the disk)
-//   --binary F  a compiled nano-snap, for the row "version" (dist/nano-snap where there is one)
 //   NAME…       only these rows
 //
 // Ends with 1 when a bar is not met.
 
-import { existsSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
-import { type Effort, ROOT, type Row } from "./harness.ts";
+import type { Effort, Row } from "./harness.ts";
 import { memory } from "./memory.ts";
 import { recheck } from "./recheck.ts";
 import { isMet, jsonLine, type Outcome, TABLE_HEAD, tableRow, tellBar } from "./report.ts";
@@ -43,7 +41,6 @@ const { values, positionals } = parseArgs({
     pairs: { type: "string" },
     size: { type: "string" },
     dir: { type: "string" },
-    binary: { type: "string" },
   },
 });
 const { smoke, full } = values;
@@ -58,9 +55,7 @@ const folder = await Deno.makeTempDir({
   dir: values.dir ?? roomyFolder(3 * (full ? MATRIX_BYTES : size)),
   prefix: "nano-snap-bench-",
 });
-const compiled = join(ROOT, "dist", "nano-snap");
-const binary = values.binary ?? (existsSync(compiled) ? compiled : undefined);
-const effort: Effort = { size, pairs, full, folder, binary };
+const effort: Effort = { size, pairs, full, folder };
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   // What was started dies with this process.
   Deno.addSignalListener(signal, () => {

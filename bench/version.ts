@@ -1,18 +1,21 @@
-// Row "version": how long the compiled program takes to say its version, from exec to exit.
+// Row "version": how long the compiled program takes to say its version, from exec to exit. `bench:binary` says more of
+// its start and its size.
 
+import { testBinary } from "../tests/e2e/binary.ts";
 import { inTurns, measure, type Row } from "./harness.ts";
 import { atMost, median } from "./report.ts";
 
 export const version: Row = {
   names: ["version"],
-  async run({ binary, folder }) {
+  async run({ folder }) {
     const row = "nano-snap version, compiled";
+    const binary = await testBinary();
     if (binary === undefined) {
-      return [{ row, figure: "", bars: [], missing: "not measured: name a compiled program with --binary" }];
+      return [{ row, figure: "", bars: [], missing: "not measured: cannot be compiled here" }];
     }
     const { ours } = await inTurns(RUNS, {
       ours: async () => {
-        const { cost } = await measure(binary, ["version"], { scratch: folder });
+        const { cost } = await measure(binary.path, ["version"], { scratch: folder });
         return { ...cost, workMs: cost.wallMs };
       },
     });
