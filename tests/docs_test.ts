@@ -7,6 +7,8 @@ import { RELEASES_URL } from "../lib/about.ts";
 import type { CliContext } from "../lib/cli/context.ts";
 import { runCli } from "../lib/cli/program.ts";
 import { EXIT } from "../lib/errors.ts";
+import { wholeTree } from "./cli/programs.ts";
+import { configurationPage, formatted, PAGE } from "./configuration_page.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..");
 
@@ -63,6 +65,7 @@ const PAGES = [
   "docs/deploy.md",
   "docs/install.md",
   "docs/mirror-leech-mode.md",
+  "docs/monitoring.md",
   "docs/performance.md",
   "docs/producer-guide.md",
   "docs/releasing.md",
@@ -82,6 +85,11 @@ for (const page of PAGES) {
     }
   });
 }
+
+Deno.test("docs/configuration.md is what the program says; `deno task docs` writes it", async () => {
+  const made = await formatted(configurationPage(await wholeTree()));
+  assert.equal(Deno.readTextFileSync(PAGE), made, "run: deno task docs");
+});
 
 Deno.test("ARCHITECTURE.md names every file of lib/ in its folder's part, and no file that is not there", () => {
   const text = read("ARCHITECTURE.md");

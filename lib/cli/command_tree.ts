@@ -135,7 +135,7 @@ function choicesIn(meaning: string): readonly string[] {
 
 function kindOf(value: string, choices: readonly string[]): ValueKind {
   if (choices.length > 0) return "choice";
-  if (/file|path/.test(value)) return "file";
+  if (/file|path|program/.test(value)) return "file";
   return /dir/.test(value) ? "folder" : "other";
 }
 
