@@ -1,6 +1,5 @@
 // One program from the tree: staged, compiled, and started once where it can run here.
 
-import { join } from "node:path";
 import { BuildFailed, reasonIn } from "./failure.ts";
 import { Stage, type StageOptions } from "./stage.ts";
 import { fixTimes } from "./times.ts";
@@ -67,9 +66,4 @@ async function mustStart(path: string): Promise<void> {
   if (!success) {
     throw new BuildFailed(`${path} was made and does not start: ${new TextDecoder().decode(stderr).trim()}`);
   }
-}
-
-/** dist/ of the repository. */
-export function distOf(root: string): string {
-  return join(root, "dist");
 }

@@ -4,7 +4,7 @@
 //   deno task compile:all                dist/ as a release: a program for each system, packed ones, and SHA256SUMS
 //
 //   --authority-file FILE   the key of this file is built in instead of AUTHORITY_PUBKEY's
-//   --output FILE           (compile) instead of dist/nano-snap
+//   --output PATH           instead of dist/nano-snap (compile), or of dist/ (compile:all)
 //   --only SYSTEM           (compile:all) this one, such as linux-x64; repeatable
 //   --commit HEX --date ISO what `version` says, where there is no repository to ask (an image's build)
 
@@ -20,12 +20,12 @@ import { formatBytes } from "../lib/format.ts";
 import { type Asset, ASSETS } from "../lib/release/assets.ts";
 import { formatSums } from "../lib/release/sums.ts";
 import { parseAuthority } from "../lib/snapshot/authority.ts";
-import { build, distOf } from "./build.ts";
+import { build } from "./build.ts";
 import { BuildFailed } from "./failure.ts";
 import { type Stamp, stampOf } from "./stage.ts";
 
 const ROOT = join(import.meta.dirname!, "..");
-const DIST = distOf(ROOT);
+const DIST = join(ROOT, "dist");
 
 if (import.meta.main) {
   try {
@@ -54,7 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (missing.length > 0) {
     throw new UsageError(`no such system: ${missing.join(", ")}; there are ${systemsOf(ASSETS)}`);
   }
-  return await compileAll(wanted, stamp, authority);
+  return await compileAll(wanted, resolve(values.output ?? DIST), stamp, authority);
 }
 
 function readWords(args: readonly string[]) {
@@ -109,13 +109,14 @@ async function compileFor(
 /** Makes what can be made here. @returns 1 when something is missing: a release has all or is none. */
 async function compileAll(
   assets: readonly Asset[],
+  folder: string,
   stamp: Stamp,
   authority: string | undefined,
 ): Promise<number> {
   const failed: string[] = [];
   const files = new Map<string, string>();
   for (const { name, target, system } of assets) {
-    const output = join(DIST, name);
+    const output = join(folder, name);
     try {
       await compileFor({ target, output, stamp, authority });
     } catch (error) {
@@ -125,9 +126,9 @@ async function compileAll(
       continue;
     }
     await pack(output);
-    for (const file of [name, `${name}.gz`]) files.set(file, await sha256(join(DIST, file)));
+    for (const file of [name, `${name}.gz`]) files.set(file, await sha256(join(folder, file)));
   }
-  const sums = join(DIST, "SHA256SUMS");
+  const sums = join(folder, "SHA256SUMS");
   if (files.size > 0) Deno.writeTextFileSync(sums, formatSums({ version: VERSION, files }));
   if (files.size > 0) say(`${sums}: ${files.size} files of version ${VERSION}`);
   for (const reason of failed) say(`compile: not made: ${reason}`);

@@ -4,8 +4,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { testBinary } from "../e2e/binary.ts";
-import { type RunningProgram, startProgram } from "./support.ts";
+import { need, type RunningProgram, sha256OfFile, startProgram } from "./support.ts";
 import { mustGet, needStage, Stage } from "./stage.ts";
+import { TEST_KEY } from "./swarm.ts";
+import { ARCHIVE, Mirror, SwarmStage } from "./swarm_stage.ts";
 
 const binary = await testBinary();
 const MIB = 1 << 20;
@@ -66,6 +68,43 @@ Deno.test({
     const uid = Deno.uid() === 0 ? NOBODY : Deno.uid();
     assert.equal(Deno.statSync(answer.path).uid, uid);
     for (const folder of [home, temporary]) assert.deepEqual([...Deno.readDirSync(folder)], []);
+  },
+});
+
+Deno.test({
+  name: "the binary mirrors as an ordinary user: follows the pointer, and seeds to libtorrent",
+  ignore: need("libtorrent") || binary === undefined || Deno.build.os !== "linux",
+  async fn() {
+    await using stage = await SwarmStage.open();
+    const program = stage.temp.join("nano-snap");
+    Deno.copyFileSync(binary!.path, program);
+    Deno.mkdirSync(stage.dataDir);
+    Deno.chmodSync(stage.temp.path, 0o755);
+    if (Deno.uid() === 0) Deno.chownSync(stage.dataDir, NOBODY, NOBODY);
+    const first = await stage.publish("abcdefgh");
+
+    // Settings as a container has them, and no command: that means a mirror.
+    const env = {
+      DATA_DIR: stage.dataDir,
+      PRODUCER_SIGNING_PUBKEY: TEST_KEY,
+      DHT_BOOTSTRAP: stage.swarm.bootstrap(),
+      PORT: "0",
+      POLL_INTERVAL: "1",
+    };
+    const running = asNobody(program, ["--bind", "127.0.0.1", "--no-trackers", "--no-metrics"], env);
+    await using mirror = new Mirror(running, stage.dataDir);
+    await mirror.switched(first);
+    const second = await stage.publish("abcdefxyz");
+    await mirror.switched(second);
+    await mirror.mustHold(second);
+
+    await stage.swarm.close(second.seed);
+    const dir = await stage.target();
+    const leech = await stage.swarm.addLeech({ dir, magnet: `magnet:?xt=urn:btmh:1220${second.hash}` });
+    await stage.swarm.connect(leech, await mirror.port(), { asV2: true });
+    await stage.swarm.done(leech);
+    assert.equal(sha256OfFile(join(dir, ARCHIVE)), second.sha256);
+    await mirror.stop();
   },
 });
 
