@@ -9,11 +9,8 @@ import { filesIn, read } from "./tree.ts";
 export function knownVariables(): Set<string> {
   const sources = filesIn("lib/cli").map((name) => read(`lib/cli/${name}`)).join("\n") +
     read("lib/snapshot/authority.ts");
-  return new Set([...COMING, ...[...sources.matchAll(/"([A-Z][A-Z_]{3,})"/g)].map(([, name = ""]) => name)]);
+  return new Set([...sources.matchAll(/"([A-Z][A-Z_]{3,})"/g)].map(([, name = ""]) => name));
 }
-
-/** Of `swarm`, which is not here yet. */
-const COMING = ["POLL_INTERVAL"];
 
 /** Whether a running instance answers this path over HTTP. */
 export function isServed(path: string): boolean {
