@@ -2,6 +2,7 @@
 // shapes of lib/mirror/machine.ts's Machine and lib/producer/machine.ts's without knowing them.
 
 import type { Clock, Files, HttpClient, HttpStreams, Net, OwnProgram, Programs, Random } from "../ports.ts";
+import { WorkerMills } from "./block_client.ts";
 import { WorkerChecker } from "./check_client.ts";
 import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
@@ -24,6 +25,7 @@ export class SystemMachine {
   readonly http: HttpClient & HttpStreams = systemHttp;
   readonly programs: Programs = systemPrograms;
   readonly extractor: WorkerExtractor = new WorkerExtractor();
+  readonly mills: WorkerMills = new WorkerMills(navigator.hardwareConcurrency);
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
   readonly examiner: WorkerExaminer = new WorkerExaminer(navigator.hardwareConcurrency);

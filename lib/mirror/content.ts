@@ -73,7 +73,8 @@ export class Content {
       await checkSuspects(options, { what: `what is in ${folder}`, filePaths, suspect, here, journal });
       await takeFromElsewhere(options, { here, journal, filePaths, place, inPlace });
       const random = () => machine.random.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0);
-      const download = new Download({ info, layout, layers, storage, here, random });
+      const sharing = machine.mills && { threads: machine.mills, paths: filePaths };
+      const download = new Download({ info, layout, layers, storage, here, random, sharing });
       return new Content(options, download, journal);
     } catch (error) {
       await journal?.close();
@@ -98,6 +99,7 @@ export class Content {
 
   /** Of whole content: everything on stable storage and the journal closed, while the content may still be read. */
   async settle(): Promise<void> {
+    await this.download.sink.close();
     this.#saveTorrent();
     await this.#journal.closeClean(this.#storage);
     this.#isSettled = true;
@@ -108,10 +110,16 @@ export class Content {
    *
    * @param because Of a run that failed, what fails here as well is only a warning. After an interrupt the process
    * ends, and nobody is to wait for a slow disk: what could not be closed in time is as after a kill.
+   *
+   * @param drain Waits until what came is on disk, and tells of pieces that are whole by that; while nobody brings
+   * anything there is nothing to wait for.
    */
-  async close(because: "whole" | "failed" | "interrupted"): Promise<void> {
-    if (because === "whole") return await this.#close();
-    const closing = this.#close().catch((error) => {
+  async close(
+    because: "whole" | "failed" | "interrupted",
+    drain: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    if (because === "whole") return await this.#close(drain);
+    const closing = this.#close(drain).catch((error) => {
       if (!(error instanceof SnapError)) throw error;
       note(this.#options, "warning", `${error.message}; what is whole is kept all the same`);
     });
@@ -121,10 +129,12 @@ export class Content {
     await Promise.race([closing.finally(() => done.abort()), clock.sleep(CLOSE_PATIENCE_MS, done.signal)]);
   }
 
-  async #close(): Promise<void> {
+  async #close(drain: () => Promise<void>): Promise<void> {
     try {
+      await drain();
       if (!this.#isSettled) await this.settle();
     } finally {
+      await this.download.sink.close();
       await this.#journal.close();
       this.#storage.close();
     }

@@ -168,7 +168,10 @@ class Fetch implements SwarmListener {
       const because = isWhole ? "whole" : signal.reason instanceof Interrupted ? "interrupted" : "failed";
       const ending = Promise.all(this.#tasks).then(() => this.#presence[Symbol.asyncDispose]());
       // Nothing writes any more, and trackers may take their time to be told.
-      await Promise.all([this.#content?.close(because).finally(() => ending), ending]);
+      await Promise.all([
+        this.#content?.close(because, () => this.#swarm.drain()).finally(() => ending),
+        ending,
+      ]);
     }
   }
 

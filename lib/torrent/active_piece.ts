@@ -1,7 +1,7 @@
 // Everything known of one piece from its first request to its verdict: which blocks are asked for, which came, from
-// whom, and their hashes (32 bytes per 16 KiB; the data itself is on disk already).
+// whom, and their hashes (32 bytes per 16 KiB; the data itself is on disk already, or on its way there).
 //
-//   block:  free -> requested -> received
+//   block:  free -> requested -> received -> stored (hashed and written)
 //             ^_________|   peer gone, choked, rejected, timed out
 
 import type { PieceIndex } from "./layout.ts";
@@ -17,12 +17,17 @@ export class ActivePiece {
   readonly askers: Uint8Array;
   /** Who sent each block: a peer's number. */
   readonly senders: Uint32Array;
-  /** SHA-256 of each received block; empty for a piece that is checked by SHA-1. */
+  /** SHA-256 of each stored block; empty for a piece that is checked by SHA-1. */
   readonly hashes: Uint8Array;
+  /** What a piece without those came to when it was read back: 20 bytes; undefined when it could not be read. */
+  readBack: Uint8Array | undefined;
   /** The peer that has the piece to itself; undefined when that one is gone. */
   owner: number | undefined;
+  /** Who sent the block that came last. */
+  lastSender = 0;
   #free: number;
   #received = 0;
+  #stored = 0;
   #scanFrom = 0;
 
   constructor(readonly piece: PieceIndex, readonly blockCount: number, options: { keepHashes: boolean }) {
@@ -38,6 +43,7 @@ export class ActivePiece {
     return this.#free;
   }
 
+  /** Whether every block came; the last ones may not be stored yet. */
   get isComplete(): boolean {
     return this.#received === this.blockCount;
   }
@@ -79,9 +85,14 @@ export class ActivePiece {
       if (block === this.#scanFrom) this.#scanFrom++;
     }
     this.states[block] = BLOCK_RECEIVED;
-    this.senders[block] = sender;
+    this.senders[block] = this.lastSender = sender;
     this.#received++;
     return true;
+  }
+
+  /** A block that was received is written now. @returns Whether it was the last one. */
+  store(): boolean {
+    return ++this.#stored === this.blockCount;
   }
 
   /** It came, but wrong: wanted again. */

@@ -67,8 +67,8 @@ export class Company {
   }
 
   /** It brought something: it may be dialed again soon. */
-  markUseful(peer: PeerCore): void {
-    this.#useful.add(peer.number);
+  markUseful(number: number): void {
+    if (this.#peers.has(number)) this.#useful.add(number);
   }
 
   /** It is being closed to be dialed again with the v2 hash. */

@@ -1,12 +1,13 @@
-// The content of one torrent while it is fetched: takes blocks, hashes each once, writes each once, and says of every
-// whole piece whether it is good. It owns what is here, the picker, and the storage it writes to; it knows peers
-// only by number.
+// The content of one torrent while it is fetched: takes blocks, which the sink hashes once and writes once, and says of
+// every piece that is whole on disk whether it is good. It owns what is here, the picker, the sink, and the storage
+// that it writes to; it knows peers only by number.
 //
 // v2 and hybrid: a piece is good when the merkle root of its blocks' hashes is the piece layer's hash; nothing is
 // read back. v1: the piece is read back once and checked by SHA-1.
 
 import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
 import { Blame } from "./blame.ts";
+import { BlockSink, type MillThreads } from "./block_sink.ts";
 import { equalBytes } from "../bytes.ts";
 import { MetainfoInvalid } from "../errors.ts";
 import { expectedHash } from "./check.ts";
@@ -20,12 +21,15 @@ import type { PieceLayers } from "./piece_layers.ts";
 import { PieceSet } from "./piece_set.ts";
 import type { Storage } from "./storage.ts";
 
-/** What became of a block. */
-export type BlockOutcome =
-  | { readonly kind: "taken" | "duplicate" }
-  | { readonly kind: "good"; readonly piece: PieceIndex; readonly guilty: ReadonlySet<number> }
-  /** The piece failed its hash. `guilty` is known at once when one peer sent it all. */
-  | { readonly kind: "bad"; readonly piece: PieceIndex; readonly guilty: ReadonlySet<number> };
+/** What became of a piece. */
+export interface Verdict {
+  readonly isGood: boolean;
+  readonly piece: PieceIndex;
+  /** Who sent what was wrong: of a bad piece known at once when one peer sent it all. */
+  readonly guilty: ReadonlySet<number>;
+  /** Who sent its last block. */
+  readonly lastSender: number;
+}
 
 export class Download {
   readonly info: Info;
@@ -38,8 +42,9 @@ export class Download {
   /** Those among them that peers are told of and may have: all, or none where they do not stay. */
   readonly shown: PieceSet;
   readonly picker: Picker;
+  readonly sink: BlockSink;
   readonly #blame = new Blame();
-  /** Reads pieces back: a v1 torrent's all, a hybrid's that failed. */
+  /** Reads back a hybrid's pieces that failed. */
   #hasher: PieceHasher | undefined;
   #doneBytes = 0;
   #wastedBytes = 0;
@@ -53,6 +58,8 @@ export class Download {
     readonly random: () => number;
     /** Pieces do not stay once they were used: peers are told of none. */
     readonly isPassing?: boolean;
+    /** Hashes and writes in another thread, where that is a gain; `paths` are the storage's. */
+    readonly sharing?: { readonly threads: MillThreads; readonly paths: readonly string[] } | undefined;
   }) {
     this.info = options.info;
     this.layout = options.layout;
@@ -69,6 +76,10 @@ export class Download {
       keepHashes: layers !== undefined,
     });
     for (const piece of options.here) this.#doneBytes += this.#sizeOf(piece);
+    this.sink = new BlockSink(options.layout, options.storage);
+    const leftBytes = options.layout.totalLength - this.#doneBytes;
+    if (options.sharing === undefined || leftBytes < WORTH_A_THREAD_BYTES) return;
+    this.sink.share(options.sharing.threads, options.sharing.paths);
   }
 
   /** Bytes of pieces that are here and good. */
@@ -86,22 +97,33 @@ export class Download {
   }
 
   /**
-   * Takes a block that was asked for.
+   * Takes a block that was asked for; what becomes of it `collect` tells.
    *
    * @param data A view that is not kept: exactly the block's size.
-   * @throws {NotEnoughSpace} When it cannot be written; the block counts as not received.
-   * @throws {MetainfoInvalid} When the piece shows that a hybrid's two sides are of different data.
+   * @returns Whether it was still missing.
    */
-  receive(piece: PieceIndex, block: number, data: Uint8Array, sender: number): BlockOutcome {
+  receive(piece: PieceIndex, block: number, data: Uint8Array, sender: number): boolean {
     const active = this.picker.activePiece(piece);
     if (active === undefined || !this.#isNews(active, block)) {
       this.#wastedBytes += data.length;
-      return DUPLICATE;
+      return false;
     }
-    this.storage.write(piece, block * BLOCK_BYTES, data);
-    if (active.hashes.length > 0) sha256Into(data, active.hashes, block * HASH_BYTES);
     active.receive(block, sender);
-    return active.isComplete ? this.#judge(active) : TAKEN;
+    this.sink.put(active, block, data);
+    return true;
+  }
+
+  /**
+   * Tells of pieces that are whole on disk since the last call: to be called after each batch of blocks, and when the
+   * sink wakes.
+   *
+   * @throws {NotEnoughSpace | PathUnusable} When something could not be written, after all that was; once.
+   * @throws {MetainfoInvalid} When a piece shows that a hybrid's two sides are of different data.
+   */
+  collect(take: (verdict: Verdict) => void): void {
+    for (const active of this.sink.collect()) take(this.#judge(active));
+    const failure = this.sink.takeFailure();
+    if (failure !== undefined) throw failure;
   }
 
   /** The true hashes of a failed piece's blocks are known. @returns Who had sent blocks that differ. */
@@ -113,23 +135,20 @@ export class Download {
     return active.states[block] !== undefined && active.states[block] !== BLOCK_RECEIVED;
   }
 
-  #judge(active: ActivePiece): BlockOutcome {
-    const { piece } = active;
+  #judge(active: ActivePiece): Verdict {
+    const { piece, lastSender } = active;
     if (!this.#isGood(active)) {
       this.#wastedBytes += this.layout.pieceSize(piece);
       this.#refuseContradiction(piece);
       const guilty = this.#blame.fail(active, () => this.#hashesOf(active));
       this.picker.restart(active);
-      return { kind: "bad", piece, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
+      return { isGood: false, piece, lastSender, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
     }
     this.picker.finish(active);
     this.here.add(piece);
     this.#doneBytes += this.layout.pieceSize(piece);
-    return {
-      kind: "good",
-      piece,
-      guilty: this.#blame.hasFailed(piece) ? this.#blame.settle(piece, this.#hashesOf(active)) : NOBODY,
-    };
+    const guilty = this.#blame.hasFailed(piece) ? this.#blame.settle(piece, this.#hashesOf(active)) : NOBODY;
+    return { isGood: true, piece, lastSender, guilty };
   }
 
   /** Nobody lies who sends what a hybrid's v1 side wants, and nobody can send what both sides want. */
@@ -144,9 +163,7 @@ export class Download {
   #isGood(active: ActivePiece): boolean {
     const { piece } = active;
     if (this.layers === undefined) {
-      this.#hasher ??= new PieceHasher(this.layout, this.storage);
-      const hash = this.#hasher.hashOf(piece);
-      return hash !== undefined && equalBytes(hash, expectedHash(this, piece));
+      return active.readBack !== undefined && equalBytes(active.readBack, expectedHash(this, piece));
     }
     const hash = this.layers.hashOf(piece);
     return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
@@ -172,6 +189,6 @@ export class Download {
   }
 }
 
-const TAKEN: BlockOutcome = { kind: "taken" };
-const DUPLICATE: BlockOutcome = { kind: "duplicate" };
 const NOBODY: ReadonlySet<number> = new Set();
+/** Less is here before a thread has started. */
+const WORTH_A_THREAD_BYTES = 32 << 20;

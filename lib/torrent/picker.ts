@@ -142,7 +142,8 @@ export class Picker {
   disown(peer: number): void {
     for (const active of this.#owned.get(peer) ?? []) {
       active.owner = undefined;
-      if (this.#alone.has(active.piece)) this.#toMissing(active);
+      // One that came whole waits for its verdict.
+      if (this.#alone.has(active.piece) && !active.isComplete) this.#toMissing(active);
       else this.#orphans.add(active);
     }
     this.#owned.delete(peer);

@@ -1,9 +1,9 @@
 // The driver: listens, dials, moves bytes between sockets and peers, and ticks. It decides nothing about pieces.
 //
 // Each connection is one loop: read into the peer's own buffer, let the peer parse it, write what that caused.
-// While a peer does not take what waits for it, nothing more is read from it. A stranger's fault ends its
-// connection; a disk that takes no more is told to the owner of its torrent; anything else that is thrown (a bug) ends
-// the session through `failed`.
+// While a peer does not take what waits for it, nothing more is read from it, and from nobody while the disk is
+// behind. A stranger's fault ends its connection; a disk that takes no more is told to the owner of its torrent;
+// anything else that is thrown (a bug) ends the session through `failed`.
 
 import { SnapError, WireFault } from "../errors.ts";
 import type { Clock, Endpoint, Net, TcpConn, TcpListener } from "../ports.ts";
@@ -97,12 +97,14 @@ export class Session implements AsyncDisposable {
   add(swarm: Swarm, onTrouble?: (error: SnapError) => void): void {
     this.#swarms.add(swarm);
     if (onTrouble !== undefined) this.#troubleOf.set(swarm, onTrouble);
+    swarm.onWake = () => this.#attend(swarm);
     this.#dialMore();
   }
 
   /** Closes the swarm's connections. */
   remove(swarm: Swarm): void {
     this.#swarms.delete(swarm);
+    swarm.onWake = () => {};
     for (const link of this.#links.values()) if (link.swarm === swarm) this.#close(link, "torrent removed");
   }
 
@@ -260,8 +262,11 @@ export class Session implements AsyncDisposable {
         const count = await conn.read(this.#readable(peer)).catch(() => null);
         if (count === null || link.isClosed) break;
         peer.received(count, this.#options.clock.nowMs());
+        if (link.swarm !== undefined) this.#collect(link.swarm);
         link.swarm?.refill(peer);
         this.#settle();
+        const sink = link.swarm?.download?.sink;
+        while (sink?.isBehind === true && !link.isClosed) await sink.room();
         while (peer.out.pending > SEND_HIGH_WATER_BYTES && link.writing !== undefined) await link.writing;
         if (this.#options.downLimit !== undefined) await this.#slowDown(this.#options.downLimit, count);
       }
@@ -293,6 +298,24 @@ export class Session implements AsyncDisposable {
     const { clock } = this.#options;
     limit.spend(count, clock.nowMs());
     await clock.sleep(limit.delayMs(clock.nowMs()), this.#stop.signal);
+  }
+
+  /** The disk has taken something of what a swarm's peers sent. */
+  #attend(swarm: Swarm): void {
+    try {
+      this.#collect(swarm);
+      this.#settle();
+    } catch (error) {
+      this.#failed.reject(error);
+    }
+  }
+
+  #collect(swarm: Swarm): void {
+    try {
+      swarm.collect();
+    } catch (error) {
+      if (!this.#tell(swarm, error)) throw error;
+    }
   }
 
   /** @returns Whether somebody takes care of it. */
@@ -379,7 +402,10 @@ export class Session implements AsyncDisposable {
         link.activeBytes = bytes;
         link.activeMs = nowMs;
       }
-      for (const swarm of this.#swarms) swarm.tick(nowMs);
+      for (const swarm of this.#swarms) {
+        this.#collect(swarm);
+        swarm.tick(nowMs);
+      }
       this.#settle();
       this.#dialMore();
       await clock.sleep(TICK_MS, this.#stop.signal);

@@ -9,9 +9,10 @@ import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import { AloneWatch } from "./alone_watch.ts";
 import { Company, type Stranger } from "./company.ts";
-import type { Download } from "./download.ts";
+import type { Download, Verdict } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
 import { hashesOf, type SwarmHashes } from "./handshake.ts";
+import { type Condemned, Justice } from "./justice.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { Knowledge } from "./knowledge.ts";
 import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
@@ -58,6 +59,8 @@ export interface SwarmOptions {
 }
 
 export class Swarm implements PeerOwner<PeerCore> {
+  /** Told when `collect` is to be called though no block came. */
+  onWake: () => void = () => {};
   readonly downRate = new RateMeter();
   readonly #listener: SwarmListener;
   readonly #knowledge: Knowledge;
@@ -67,8 +70,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #aloneWatch = new AloneWatch();
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
-  /** Peers to be closed, with the reason; the session takes them. */
-  #condemned: { peer: PeerCore; why: string }[] = [];
+  readonly #justice: Justice;
   #uploader: Uploader | undefined;
   #download: Download | undefined;
   #introduction: Introduction;
@@ -80,6 +82,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#introduction = { ...options, torrent: undefined, here: undefined };
     this.#knowledge = new Knowledge(options.wanted);
     this.#company = new Company(options.peerId);
+    this.#justice = new Justice(this.#company, (...fault) => this.#listener.onFault(...fault));
   }
 
   get book(): PeerBook {
@@ -131,7 +134,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       } catch (error) {
         // What it said of its pieces before we could understand it was wrong.
         if (!(error instanceof WireFault)) throw error;
-        this.#condemn(peer, error.message);
+        this.#justice.condemn(peer, error.message);
         continue;
       }
       if (peer.isGreeted) this.#reopenIfUseless(peer);
@@ -142,6 +145,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   start(download: Download): void {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
     this.#download = download;
+    download.sink.onWake = () => this.onWake();
     this.#introduction = { ...this.#introduction, here: download.shown };
     const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
     this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit, onUnreadable });
@@ -180,7 +184,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** The peer broke the protocol: its host is banned when that happens again and again. */
   onBroken(peer: PeerCore): void {
     if (this.book.fault(peer.endpoint.host, peer.nowMs)) {
-      this.#ban(peer, "broke the protocol again and again");
+      this.#justice.ban(peer, "broke the protocol again and again");
     }
   }
 
@@ -199,15 +203,13 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   /** Peers that must be closed now. */
-  takeCondemned(): { peer: PeerCore; why: string }[] {
-    const condemned = this.#condemned;
-    this.#condemned = [];
-    return condemned;
+  takeCondemned(): readonly Condemned[] {
+    return this.#justice.take();
   }
 
   onGreeted(peer: PeerCore): void {
     const needless = this.#company.needlessTwin(peer);
-    if (needless !== undefined) this.#condemned.push({ peer: needless, why: "is here twice" });
+    if (needless !== undefined) this.#justice.dismiss(needless, "is here twice");
     if (peer.source !== "incoming") this.#reopenIfUseless(peer);
     this.#uploader?.join(peer);
   }
@@ -277,11 +279,24 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.downRate.add(block.length, peer.nowMs);
     const active = download.picker.activePiece(piece);
     const wasShared = active !== undefined && active.askers[at]! > 1;
-    const outcome = download.receive(index, at, block, peer.number);
+    download.receive(index, at, block, peer.number);
     if (peer.choked) this.#disownIfDone(peer);
     if (wasShared) this.#cancelElsewhere(peer, index, at);
-    if (outcome.kind === "good") this.#onGood(peer, outcome.piece, outcome.guilty);
-    else if (outcome.kind === "bad") this.#onBad(outcome.piece, outcome.guilty);
+  }
+
+  /**
+   * Acts on pieces that are whole now. To be called after each batch of received bytes, and after `onWake`.
+   *
+   * @throws {SnapError} When a block could not be written, or the torrent contradicts itself.
+   */
+  collect(): void {
+    this.#download?.collect(this.#onVerdict);
+  }
+
+  /** Waits until what came is on disk, and acts on it. @throws {SnapError} As `collect` does. */
+  async drain(): Promise<void> {
+    await this.#download?.sink.drain();
+    this.collect();
   }
 
   onRejected(peer: PeerCore, piece: number, begin: number): void {
@@ -314,9 +329,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onMetadata(peer: PeerCore, message: MetadataMessage): void {
-    const bytes = this.#orBan(peer, () => this.#knowledge.onMetadata(peer, message));
+    const bytes = this.#justice.orBan(peer, () => this.#knowledge.onMetadata(peer, message));
     if (bytes === undefined) return;
-    this.#company.markUseful(peer);
+    this.#company.markUseful(peer.number);
     this.#listener.onInfo(bytes);
   }
 
@@ -337,11 +352,11 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void {
-    const news = this.#orBan(peer, () => this.#knowledge.onHashes(peer, span, hashes));
+    const news = this.#justice.orBan(peer, () => this.#knowledge.onHashes(peer, span, hashes));
     if (news.kind === "nothing") return;
     if (news.kind === "leaves") {
       const guilty = this.#download?.settle(news.piece, news.leaves) ?? [];
-      return this.#punish(guilty, `sent bad blocks of piece ${news.piece}`);
+      return this.#justice.banAll(guilty, `sent bad blocks of piece ${news.piece}`);
     }
     if (news.kind === "layers") this.#listener.onLayers();
     this.refillAll();
@@ -372,10 +387,15 @@ export class Swarm implements PeerOwner<PeerCore> {
     for (const peer of [...this.#company.peers].sort((a, b) => given(b) - given(a))) this.refill(peer);
   }
 
-  #onGood(peer: PeerCore, piece: PieceIndex, guilty: ReadonlySet<number>): void {
-    this.#company.markUseful(peer);
+  readonly #onVerdict = ({ isGood, piece, guilty, lastSender }: Verdict): void => {
+    if (isGood) this.#onGood(piece, guilty, lastSender);
+    else this.#onBad(piece, guilty);
+  };
+
+  #onGood(piece: PieceIndex, guilty: ReadonlySet<number>, lastSender: number): void {
+    this.#company.markUseful(lastSender);
     this.#knowledge.forgetLeaves(piece);
-    this.#punish(guilty, `sent bad blocks of piece ${piece}`);
+    this.#justice.banAll(guilty, `sent bad blocks of piece ${piece}`);
     const isShown = this.#download?.shown.has(piece) === true;
     for (const other of this.#company.peers) {
       if (other.has(piece)) other.setInterested(--other.missingHere > 0);
@@ -398,43 +418,13 @@ export class Swarm implements PeerOwner<PeerCore> {
   #closeIfNeedless(peer: PeerCore): void {
     if (this.#download?.isComplete !== true || !peer.wantsNothing) return;
     if (peer.isSeed) this.#company.markSeed(peer);
-    this.#condemned.push({ peer, why: "needs nothing, as we do" });
+    this.#justice.dismiss(peer, "needs nothing, as we do");
   }
 
   /** Fetched again by the picker from one peer alone; its block hashes tell sooner who it was. */
   #onBad(piece: PieceIndex, guilty: ReadonlySet<number>): void {
-    this.#punish(guilty, `sent a bad piece ${piece}`);
+    this.#justice.banAll(guilty, `sent a bad piece ${piece}`);
     if (guilty.size === 0) this.#knowledge.wantLeaves(piece);
-  }
-
-  #punish(guilty: Iterable<number>, why: string): void {
-    for (const number of guilty) {
-      const who = this.#company.who(number);
-      if (who !== undefined) this.#ban(who, why);
-    }
-  }
-
-  /** By address, and also when the connection is gone already: the liar might come back, or be here twice. */
-  #ban(who: Stranger, why: string): void {
-    if (!this.book.isBanned(who.endpoint.host)) this.#listener.onFault(who, why, true);
-    this.book.ban(who.endpoint.host);
-    for (const peer of this.#company.from(who.endpoint.host)) {
-      this.#condemned.push({ peer, why: peer === who ? why : "comes from where one is banned" });
-    }
-  }
-
-  #orBan<T>(peer: PeerCore, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof WireFault) this.#ban(peer, `sent what is wrong: ${error.message}`);
-      throw error;
-    }
-  }
-
-  #condemn(peer: PeerCore, why: string): void {
-    this.#condemned.push({ peer, why });
-    this.#listener.onFault(peer, why, false);
   }
 
   /**
@@ -449,7 +439,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       this.book.add({ host: peer.endpoint.host, port }, "incoming", peer.nowMs);
     }
     this.#company.markReopened(peer);
-    this.#condemned.push({ peer, why: "is opened again to speak v2" });
+    this.#justice.dismiss(peer, "is opened again to speak v2");
   }
 
   /** What it owes is asked of others. After a rest it may try again, with little; it is closed when it never sends. */
@@ -457,7 +447,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#release(peer);
     this.#download?.picker.disown(peer.number);
     if (++peer.snubs > MAX_SNUBS) {
-      return this.#condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
+      return this.#justice.condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
     }
     peer.snubbed = true;
     peer.restUntilMs = nowMs + SNUB_REST_MS;

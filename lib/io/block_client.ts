@@ -1,0 +1,70 @@
+// Starts the Workers that hash and write blocks. A machine with one core has none: they would only take turns with the
+// thread that they are to help. One that cannot start is no failure: the work is then done where the blocks come in.
+
+import { OperationFailed } from "../errors.ts";
+import { CONTROL, ring, type RingMemory } from "../torrent/block_ring.ts";
+import type { MillEvents, MillThread, MillThreads } from "../torrent/block_sink.ts";
+import type { Layout } from "../torrent/layout.ts";
+import type { MillAnswer, MillTask } from "./block_worker.ts";
+import { errorOf } from "./worker_failure.ts";
+
+export class WorkerMills implements MillThreads {
+  readonly #cores: number;
+
+  /** @param cores How many this process may use. */
+  constructor(cores: number) {
+    this.#cores = cores;
+  }
+
+  start(
+    job: { readonly memory: RingMemory; readonly layout: Layout; readonly paths: readonly string[] },
+    events: MillEvents,
+  ): MillThread | undefined {
+    if (this.#cores < 2) return undefined;
+    try {
+      return new WorkerMill({ ...job, layout: job.layout.source }, events);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+class WorkerMill implements MillThread {
+  readonly #worker: Worker;
+  readonly #memory: RingMemory;
+  readonly #ended = Promise.withResolvers<void>();
+
+  constructor(task: MillTask, events: MillEvents) {
+    this.#memory = task.memory;
+    // A static URL: it is how `deno compile` learns which module the binary must carry.
+    this.#worker = new Worker(new URL("./block_worker.ts", import.meta.url), { type: "module" });
+    let isReady = false;
+    this.#worker.onmessage = ({ data }: MessageEvent<MillAnswer>) => {
+      switch (data.kind) {
+        case "ready":
+          isReady = true;
+          return events.onReady();
+        case "wake":
+          return events.onWake();
+        case "failed":
+          if (isReady) events.onFailed(errorOf(data));
+          return;
+        case "ended":
+          return this.#ended.resolve();
+      }
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      if (isReady) events.onFailed(new OperationFailed(`Cannot write: the Worker failed: ${event.message}`));
+      this.#ended.resolve();
+    };
+    this.#worker.postMessage(task);
+  }
+
+  async end(): Promise<void> {
+    Atomics.store(this.#memory.control, CONTROL.stop, 1);
+    ring(this.#memory);
+    await this.#ended.promise;
+    this.#worker.terminate();
+  }
+}
