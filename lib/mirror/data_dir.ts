@@ -28,6 +28,8 @@ export class DataPaths {
   readonly lock: string;
   /** The DHT's routing cache; never trust state. */
   readonly dht: string;
+  /** Peers of the last fetch; never trust state. */
+  readonly peers: string;
   readonly trust: string;
   readonly installed: string;
   readonly status: string;
@@ -42,6 +44,7 @@ export class DataPaths {
     this.publisherState = join(root, "publisher_state.json");
     this.lock = join(this.own, "lock");
     this.dht = join(this.own, "dht.json");
+    this.peers = join(this.own, "peers.json");
     this.trust = join(this.own, "trust.json");
     this.installed = join(this.own, "installed.json");
     this.status = join(this.own, "status.json");

@@ -19,6 +19,7 @@ import type { WholeCopy } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
+import { PeerCache } from "./peer_cache.ts";
 import { hashesOfTarget, type Target } from "./target.ts";
 import { newPeerId, Presence } from "../line/presence.ts";
 import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
@@ -99,6 +100,7 @@ class Fetch implements SwarmListener {
   readonly #clock: Clock;
   readonly #swarm: Swarm;
   readonly #presence: Presence;
+  readonly #peerCache: PeerCache;
   readonly #stop = new AbortController();
   readonly #broken = Promise.withResolvers<never>();
   readonly #infoCame = Promise.withResolvers<Uint8Array>();
@@ -130,6 +132,7 @@ class Fetch implements SwarmListener {
       upLimit: line.upLimit,
       listener: this,
     });
+    this.#peerCache = new PeerCache(machine.files, options.paths.peers);
     this.#presence = new Presence({
       machine,
       line,
@@ -158,12 +161,14 @@ class Fetch implements SwarmListener {
     try {
       this.#spawn(this.#tickForEver());
       this.#spawn(this.#learnNamedPeers());
+      this.#learnCachedPeers();
       const fetched = await this.#fetch();
       isWhole = true;
       return fetched;
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#stop.abort();
+      if (line.dht !== undefined) this.#peerCache.save();
       line.session.remove(this.#swarm);
       const because = isWhole ? "whole" : signal.reason instanceof Interrupted ? "interrupted" : "failed";
       const ending = Promise.all(this.#tasks).then(() => this.#presence[Symbol.asyncDispose]());
@@ -188,6 +193,7 @@ class Fetch implements SwarmListener {
     this.#options.reader?.onGoodPiece(piece);
     if (this.#sawFirstPiece) return;
     this.#sawFirstPiece = true;
+    this.#peerCache.note(this.#swarm.peers);
     this.#note("debug", `first verified block is on disk (piece ${piece})`);
     this.#reportProgress();
   }
@@ -301,12 +307,21 @@ class Fetch implements SwarmListener {
     }));
   }
 
+  /** Who wants no DHT wants those whom he names, and nobody else. */
+  #learnCachedPeers(): void {
+    const { line } = this.#options;
+    if (line.dht === undefined) return;
+    // Second hand, as what PEX tells.
+    for (const peer of this.#peerCache.read()) line.session.learn(this.#swarm, peer, "pex");
+  }
+
   async #tickForEver(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#clock.sleep(TICK_MS, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       if (this.#isResting) continue;
       this.#content?.tick();
+      if (this.#sawFirstPiece) this.#peerCache.note(this.#swarm.peers);
       this.#reportProgress();
       this.#watchForStall();
     }

@@ -63,6 +63,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "get dials whom it fetched from before, though nobody names them, and nobody of them without the DHT",
+  ignore: needStage("7zz"),
+  async fn() {
+    await using stage = await Stage.open();
+    const published = await stage.publish({ blocks: SMALL, pieceSize: MIB, announce: false });
+    {
+      await using first = stage.get(["--peer", `127.0.0.1:${published.seeds[0]!.port}`]);
+      await mustGet(first, published, stage.dataDir);
+    }
+    Deno.removeSync(stage.temp.join("data", "data.ldb"));
+    await using second = stage.get(["--stall-timeout", "60s"]);
+    await mustGet(second, published, stage.dataDir);
+    Deno.removeSync(stage.temp.join("data", "data.ldb"));
+    const alone = ["--torrent", published.torrent.torrent, "--stall-timeout", "3s", "--log-level", "DEBUG"];
+    await using third = stage.get(alone, { dht: false });
+    const { code, stderr } = await third.finished();
+    assert.equal(code, 8, stderr);
+  },
+});
+
+Deno.test({
   name: "get stops at SIGINT with 130 and the next run fetches only what is missing",
   ignore: needStage("7zz"),
   async fn() {
