@@ -60,6 +60,6 @@ Deno.test("PeerCache costs nothing where the disk does not read or write", () =>
   const refuse = () => {
     throw new PathUnusable("Cannot use the disk");
   };
-  const files = { ...new MemoryFiles().files, stat: refuse, writeAtomic: refuse };
+  const files = Object.assign(new MemoryFiles().files, { stat: refuse, writeAtomic: refuse });
   assert.deepEqual(saved(files, seed("10.0.0.1")), []);
 });
