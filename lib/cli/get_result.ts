@@ -11,6 +11,8 @@ export function getJson(result: GetResult): string {
     path: result.path,
     size: result.size,
     seq: result.seq ?? null,
+    published: result.publishedMs === undefined ? null : new Date(result.publishedMs).toISOString(),
+    age_seconds: result.ageMs === undefined ? null : Math.round(result.ageMs / 1000),
     info_hash: result.infoHash ?? null,
     info_hash_v1: result.infoHashV1 ?? null,
     already_current: result.alreadyCurrent,
@@ -21,6 +23,7 @@ export function getJson(result: GetResult): string {
       account_count: ledger.accountCount ?? null,
       cemented_count: ledger.cementedCount ?? null,
       network: ledger.network,
+      minimum_node: ledger.minimumNode ?? null,
     },
     downloaded_bytes: result.downloadedBytes,
     elapsed_ms: Math.round(result.elapsedMs),
@@ -34,6 +37,7 @@ export function getText(result: GetResult, options: Pick<GetOptions, "extract">)
     ["path", result.path],
     ["size", `${formatBytes(result.size)} (${result.size} bytes)`],
     ["seq", result.seq?.toString()],
+    ["published", publishedText(result)],
     ["info hash", result.infoHash],
     ["info hash v1", result.infoHashV1],
     ["archive", result.archive === result.path ? undefined : result.archive],
@@ -49,7 +53,14 @@ function ledgerText({ ledger }: GetResult): string | undefined {
   if (ledger === undefined) return undefined;
   if (ledger.version === undefined) return "an LMDB file, but not of a Nano node";
   const counts = `${ledger.blockCount ?? "?"} blocks, ${ledger.accountCount ?? "?"} accounts`;
-  return `version ${ledger.version}, ${counts}, ${ledger.network} network`;
+  const node = ledger.minimumNode === undefined ? "" : ` (node ${ledger.minimumNode} or later)`;
+  return `version ${ledger.version}${node}, ${counts}, ${ledger.network} network`;
+}
+
+function publishedText({ publishedMs, ageMs }: GetResult): string | undefined {
+  if (publishedMs === undefined || ageMs === undefined) return undefined;
+  const when = new Date(publishedMs).toISOString().slice(0, 16).replace("T", " ");
+  return `${when} UTC, ${formatSeconds(Math.max(0, ageMs / 1000))} ago`;
 }
 
 function fetchedText(result: GetResult): string {

@@ -17,7 +17,9 @@ import { writeInstalled } from "./installed.ts";
 import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";
 import type { Machine } from "./machine.ts";
 import { recordSnapshot } from "./mirror_state.ts";
-import type { GetResult, LedgerSummary } from "./options.ts";
+import type { GetResult } from "./options.ts";
+import { originalFilename } from "../torrent/x_snapshot.ts";
+import { publishedMs, summaryOf } from "./snapshot_facts.ts";
 import type { Unpacking } from "./unpacking.ts";
 
 export interface FinishOptions {
@@ -50,17 +52,20 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   if (info.isSingleFile || extract) {
     writeInstalled(files, paths.installed, { v2: name, v1: v1 ?? null, seq: seq ?? null, path });
   }
-  recordSnapshot(files, paths, info, candidate?.item);
+  recordSnapshot(files, paths, info, candidate?.item, ledger && summaryOf(ledger));
   discardIncoming(machine, paths, info);
   discardSuperseded(machine, paths, info);
   if (archive === undefined) {
     files.removeAll(fetched.path);
     discardTorrent(machine, paths, info);
   }
+  const published = publishedMs(originalFilename(info));
   return {
     path,
     size: extract ? files.stat(path)?.size ?? 0 : info.totalLength,
     seq,
+    publishedMs: published,
+    ageMs: published && clock.unixMs() - published,
     infoHash: info.infoHashV2 && toHex(info.infoHashV2),
     infoHashV1: v1,
     alreadyCurrent: false,
@@ -115,14 +120,4 @@ function checkLedger({ files }: Machine, path: string): LedgerFacts {
   } finally {
     file.close();
   }
-}
-
-function summaryOf(facts: LedgerFacts): LedgerSummary {
-  return {
-    version: facts.version,
-    blockCount: facts.block_count,
-    accountCount: facts.account_count,
-    cementedCount: facts.cemented_count,
-    network: facts.network,
-  };
 }

@@ -24,6 +24,7 @@ import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from 
 import { refuseName } from "./names.ts";
 import type { GetOptions, GetResult } from "./options.ts";
 import { Unpacking } from "./unpacking.ts";
+import { ageWarning, ledgerAt, publishedMs } from "./snapshot_facts.ts";
 import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
 
 /**
@@ -230,6 +231,8 @@ class Run {
   #examine(info: Info): void {
     refuseName(info);
     refuseForeignFolder(this.#machine.files, join(this.#dir.paths.root, info.name), info);
+    const old = ageWarning(publishedMs(originalFilename(info)), this.#machine.clock.unixMs());
+    if (old !== undefined) this.#note("warning", old);
     this.#tell({
       name: info.name,
       originalFilename: originalFilename(info),
@@ -245,24 +248,34 @@ class Run {
   }
 
   #alreadyCurrent(target: Target, candidate: Candidate | undefined): GetResult | undefined {
-    const { clock } = this.#machine;
+    const { clock, files } = this.#machine;
     const installed = this.#installed(target);
     if (installed === undefined) return undefined;
     const isLedger = installed.path === this.#dir.paths.ledger;
     if (isLedger !== this.#options.extract) return undefined;
     this.#note("info", `${shortHash(installed.v2)} is already current, no update needed`);
+    const published = this.#publishedMs(installed);
     return {
       path: installed.path,
       size: installed.size,
       seq: candidate?.item.seq,
+      publishedMs: published,
+      ageMs: published && clock.unixMs() - published,
       infoHash: installed.v2 === installed.v1 ? undefined : installed.v2,
       infoHashV1: installed.v1 ?? undefined,
       alreadyCurrent: true,
       archive: isLedger ? undefined : installed.path,
-      ledger: undefined,
+      ledger: isLedger ? ledgerAt(files, installed.path) : undefined,
       downloadedBytes: 0,
       elapsedMs: clock.nowMs() - this.#startedMs,
     };
+  }
+
+  /** What an earlier run wrote down, where that was about this snapshot. */
+  #publishedMs({ v2 }: Installed): number | undefined {
+    const meta = readSnapshotMeta(this.#machine.files, this.#dir.paths.snapshotMeta).value;
+    const name = meta["torrent_info_hash"] === v2 ? meta["original_filename"] : undefined;
+    return publishedMs(typeof name === "string" ? name : undefined);
   }
 
   /** The archive of this very snapshot, where an earlier run without `--extract` left it: nothing is to be fetched. */

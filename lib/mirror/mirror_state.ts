@@ -8,6 +8,8 @@ import { pointerValue } from "../snapshot/pointer.ts";
 import type { Info } from "../torrent/metainfo.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
 import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
+import type { LedgerSummary } from "./options.ts";
+import { publishedMs } from "./snapshot_facts.ts";
 
 /** mirror_state.json, under upstream's own names. */
 export interface MirrorState {
@@ -34,6 +36,14 @@ export interface MirrorMeta {
   readonly dht_verified: boolean;
   readonly current_torrent_name: string;
   readonly original_filename: string;
+  /** Ours from here on, null where it is not known. ISO 8601, UTC. */
+  readonly published_at: string | null;
+  /** Of the ledger that was unpacked. */
+  readonly ledger_version: number | null;
+  readonly block_count: number | null;
+  readonly account_count: number | null;
+  readonly cemented_count: number | null;
+  readonly minimum_node_version: string | null;
 }
 
 /** Reads mirror_state.json of either era; missing keys read as 0, "" and "starting". */
@@ -62,12 +72,14 @@ export function writeSnapshotMeta(files: Files, path: string, changed: Partial<M
  * Writes both files about a snapshot that is in its place.
  *
  * @param item The signed pointer that named it last; undefined when none did, and then only the first file is written.
+ * @param ledger What was unpacked of it; undefined when nothing was: then what an earlier run said of it stays.
  */
 export function recordSnapshot(
   files: Files,
   paths: { readonly mirrorState: string; readonly snapshotMeta: string },
   info: Info,
   item: SignedItem | undefined,
+  ledger?: LedgerSummary,
 ): void {
   const name = toHex(info.infoHashV2 ?? info.infoHashV1!);
   writeMirrorState(files, paths.mirrorState, {
@@ -77,6 +89,9 @@ export function recordSnapshot(
   });
   if (item === undefined) return;
   const key = toHex(item.publicKey);
+  const original = originalFilename(info);
+  const published = publishedMs(original);
+  const isKnown = readSnapshotMeta(files, paths.snapshotMeta).value["torrent_info_hash"] === name;
   writeSnapshotMeta(files, paths.snapshotMeta, {
     producer_signing_pubkey: key,
     dht_pubkey: key,
@@ -86,8 +101,20 @@ export function recordSnapshot(
     torrent_info_hash: name,
     dht_verified: true,
     current_torrent_name: info.name,
-    original_filename: originalFilename(info) ?? info.name,
+    original_filename: original ?? info.name,
+    published_at: published === undefined ? null : new Date(published).toISOString(),
+    ...(ledger === undefined && isKnown ? {} : ledgerMeta(ledger)),
   });
+}
+
+function ledgerMeta(ledger: LedgerSummary | undefined) {
+  return {
+    ledger_version: ledger?.version ?? null,
+    block_count: ledger?.blockCount ?? null,
+    account_count: ledger?.accountCount ?? null,
+    cemented_count: ledger?.cementedCount ?? null,
+    minimum_node_version: ledger?.minimumNode ?? null,
+  };
 }
 
 /**

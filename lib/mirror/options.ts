@@ -52,6 +52,8 @@ export interface GetOptions {
 /** What lies in a ledger; undefined where its quick facts do not tell. */
 export interface LedgerSummary {
   readonly version: number | undefined;
+  /** The first node release that takes this version: "V27.0". */
+  readonly minimumNode: string | undefined;
   readonly blockCount: number | undefined;
   readonly accountCount: number | undefined;
   readonly cementedCount: number | undefined;
@@ -66,6 +68,10 @@ export interface GetResult {
   readonly size: number;
   /** undefined when discovery was skipped. */
   readonly seq: number | undefined;
+  /** When the snapshot was taken, in milliseconds since 1970; undefined when the stream does not say. */
+  readonly publishedMs: number | undefined;
+  /** How long ago that was when the run ended. */
+  readonly ageMs: number | undefined;
   /** Hex: v2, undefined for a v1-only torrent; and v1, undefined for a v2-only one. */
   readonly infoHash: string | undefined;
   readonly infoHashV1: string | undefined;
@@ -73,7 +79,7 @@ export interface GetResult {
   readonly alreadyCurrent: boolean;
   /** The archive, where one is left on disk. */
   readonly archive: string | undefined;
-  /** undefined when nothing was extracted in this run. */
+  /** undefined when no ledger was asked for. */
   readonly ledger: LedgerSummary | undefined;
   /** Bytes of content from others, and how long the run took. */
   readonly downloadedBytes: number;

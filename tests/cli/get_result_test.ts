@@ -6,6 +6,8 @@ const RESULT: GetResult = {
   path: "/data/data.ldb",
   size: 121_000_000_000,
   seq: 1370,
+  publishedMs: Date.UTC(2026, 3, 23, 9),
+  ageMs: 90_000_400,
   infoHash: "ab".repeat(32),
   infoHashV1: "cd".repeat(20),
   alreadyCurrent: false,
@@ -22,6 +24,8 @@ Deno.test("getJson() is one line of one object with fixed keys, null where nothi
     path: "/data/data.ldb",
     size: 121_000_000_000,
     seq: 1370,
+    published: "2026-04-23T09:00:00.000Z",
+    age_seconds: 90_000,
     info_hash: "ab".repeat(32),
     info_hash_v1: "cd".repeat(20),
     already_current: false,
@@ -30,20 +34,31 @@ Deno.test("getJson() is one line of one object with fixed keys, null where nothi
     downloaded_bytes: 57_600_000_000,
     elapsed_ms: 4_320_001,
   });
-  const bare = JSON.parse(getJson({ ...RESULT, seq: undefined, infoHashV1: undefined }));
+  const unknown = { seq: undefined, infoHashV1: undefined, publishedMs: undefined, ageMs: undefined };
+  const bare = JSON.parse(getJson({ ...RESULT, ...unknown }));
+  assert.equal(bare.published, null);
+  assert.equal(bare.age_seconds, null);
   assert.equal(bare.seq, null);
   assert.equal(bare.info_hash_v1, null);
   assert.deepEqual(Object.keys(bare), Object.keys(JSON.parse(line)));
 });
 
 Deno.test("getJson() gives ledger facts under inspect's names", () => {
-  const ledger = { version: 24, blockCount: 5, accountCount: 4, cementedCount: 3, network: "live" };
+  const ledger = {
+    version: 24,
+    blockCount: 5,
+    accountCount: 4,
+    cementedCount: 3,
+    network: "live",
+    minimumNode: "V27.0",
+  };
   assert.deepEqual(JSON.parse(getJson({ ...RESULT, ledger })).ledger, {
     version: 24,
     block_count: 5,
     account_count: 4,
     cemented_count: 3,
     network: "live",
+    minimum_node: "V27.0",
   });
 });
 
@@ -53,6 +68,7 @@ Deno.test("getText() ends with what to do next", () => {
     `path          /data/data.ldb
 size          121.0 GB (121000000000 bytes)
 seq           1370
+published     2026-04-23 09:00 UTC, 1 d 1 h ago
 info hash     ${"ab".repeat(32)}
 info hash v1  ${"cd".repeat(20)}
 fetched       57.6 GB in 1 h 12 min, 13.3 MB/s

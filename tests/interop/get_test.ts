@@ -53,6 +53,7 @@ for (const { name, play, atLeastPieces } of BY_POINTER) {
         account_count: facts.accountCount,
         cemented_count: null,
         network: facts.network,
+        minimum_node: "V27.0",
       });
       assert.deepEqual(archivesIn(stage.dataDir), [], "the archive goes after a good extraction");
       const [uploaded] = await stage.uploaded(published);
