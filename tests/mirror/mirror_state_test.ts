@@ -5,10 +5,14 @@ import { systemFiles as files } from "../../lib/io/files.ts";
 import {
   readMirrorState,
   readSnapshotMeta,
+  recordSnapshot,
   vouchedSeq,
   writeMirrorState,
   writeSnapshotMeta,
 } from "../../lib/mirror/mirror_state.ts";
+import { parseInfo } from "../../lib/torrent/metainfo.ts";
+import { fixtureBytes } from "../torrent/fixtures.ts";
+import { buildTorrent } from "../torrent/torrent_builder.ts";
 
 const KEY = "cdbc9284015e84c225f0e67b891606505a60cf1218b127ac1c1edb6444567e6b";
 
@@ -120,3 +124,54 @@ Deno.test("vouchedSeq() counts the stored seq only for the key and salt that the
     undefined,
   );
 });
+
+Deno.test(
+  "recordSnapshot() writes when it was taken and what its ledger is, and keeps the latter for the same snapshot only",
+  atPath("snapshot-meta.json", (snapshotMeta) => {
+    const paths = { snapshotMeta, mirrorState: `${snapshotMeta}.state` };
+    const info = (name: string) => {
+      const extra = { "x-snapshot": JSON.stringify({ original_filename: name }) };
+      const file = { path: [], data: fixtureBytes(10) };
+      return parseInfo(
+        buildTorrent({ kind: "hybrid", name: "ledger.7z", pieceLength: 32_768, files: [file], extra })
+          .infoBytes,
+      );
+    };
+    const bytes = new Uint8Array(32);
+    const item = {
+      publicKey: bytes,
+      salt: new Uint8Array(0),
+      seq: 7,
+      value: bytes,
+      signature: new Uint8Array(64),
+    };
+    const ledger = {
+      version: 24,
+      minimumNode: "V27.0",
+      blockCount: 5,
+      accountCount: 4,
+      cementedCount: undefined,
+      network: "live",
+    };
+    const facts = {
+      ledger_version: 24,
+      block_count: 5,
+      account_count: 4,
+      cemented_count: null,
+      minimum_node_version: "V27.0",
+    };
+    const unknown = Object.fromEntries(Object.keys(facts).map((key) => [key, null]));
+    const written = () => {
+      const meta = readSnapshotMeta(files, snapshotMeta).value;
+      const read = Object.keys(facts).map((key) => [key, meta[key]]);
+      return { published: meta["published_at"], ...Object.fromEntries(read) };
+    };
+    const dated = info("Nano_64_2026_04_23_09.7z");
+    recordSnapshot(files, paths, dated, item, ledger);
+    assert.deepEqual(written(), { published: "2026-04-23T09:00:00.000Z", ...facts });
+    recordSnapshot(files, paths, dated, { ...item, seq: 8 });
+    assert.deepEqual(written(), { published: "2026-04-23T09:00:00.000Z", ...facts });
+    recordSnapshot(files, paths, info("another.7z"), { ...item, seq: 9 });
+    assert.deepEqual(written(), { published: null, ...unknown });
+  }),
+);
