@@ -29,6 +29,10 @@ export function addGet(program: Command, context: CliContext): void {
     )
     .option("--extract", "unpack data.ldb into the data directory; the archive then goes")
     .option("--keep-archive", "keep the archive after a good extraction")
+    .option(
+      "--low-disk",
+      "drop what is unpacked of the archive while the rest comes; cannot go on when stopped",
+    )
     .option("--force", "trust no record of earlier runs: check all that is here, fetch what is missing")
     .option("--magnet <link>", "this torrent instead of the authority's newest")
     .option("--torrent <file>", "this .torrent file instead of the authority's newest")
@@ -57,6 +61,13 @@ export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings:
   const discover = inputs.text("--discover-timeout");
   const stall = inputs.text("--stall-timeout");
   const extract = inputs.isOn("--extract");
+  const lowDisk = inputs.isOn("--low-disk");
+  if (lowDisk && !extract) {
+    throw new UsageError("--low-disk needs --extract: without it the archive is what stays");
+  }
+  if (lowDisk && inputs.isOn("--keep-archive")) {
+    throw new UsageError("--low-disk and --keep-archive exclude each other");
+  }
   if (inputs.isOn("--keep-archive") && !extract) {
     warnings.push("--keep-archive has no effect without --extract");
   }
@@ -70,6 +81,7 @@ export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings:
     source,
     extract,
     keepArchive: inputs.isOn("--keep-archive"),
+    lowDisk,
     force: inputs.isOn("--force"),
     discoverTimeoutMs: discover === undefined ? DISCOVER_TIMEOUT_MS : parseDurationMs(discover) || Infinity,
     stallTimeoutMs: stall === undefined ? 0 : parseDurationMs(stall),

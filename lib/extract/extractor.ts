@@ -13,6 +13,10 @@ export interface ExtractRequest {
   readonly into: string;
   /** The archive is still coming: reads wait until its pieces are opened. Made for this one job. */
   readonly gate?: PieceGate;
+  /** With a gate: `archive` is a folder of segments of so many bytes, which go while it is read. */
+  readonly segmentBytes?: number;
+  /** With a gate: the reader has come to another piece. Comes each MiB or so, and before each wait. */
+  readonly onMoved?: () => void;
   /** Ends the work soon; the partial file is removed and the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**

@@ -24,8 +24,10 @@ export class WorkerExtractor implements Extractor {
     try {
       const answer = await new Promise<ExtractAnswer>((resolve, reject) => {
         worker.onmessage = (event: MessageEvent<ExtractAnswer>) => {
-          if (event.data.kind !== "progress") resolve(event.data);
-          else request.onProgress?.(event.data.done, event.data.total);
+          const answer = event.data;
+          if (answer.kind === "progress") request.onProgress?.(answer.done, answer.total);
+          else if (answer.kind === "moved") request.onMoved?.();
+          else resolve(answer);
         };
         worker.onerror = (event) => {
           event.preventDefault();
@@ -39,6 +41,7 @@ export class WorkerExtractor implements Extractor {
           into: request.into,
           stop: stop.buffer as SharedArrayBuffer,
           gate: request.gate?.memory,
+          segmentBytes: request.segmentBytes,
         };
         worker.postMessage(job);
       });
@@ -59,6 +62,7 @@ function extractedFrom(answer: ExtractAnswer, signal: AbortSignal | undefined): 
     case "failed":
       throw errorOf(answer);
     case "progress":
+    case "moved":
       throw new InvariantBroken("progress is no last word");
   }
 }

@@ -6,6 +6,7 @@ import { type ArchiveSource, sourceOf } from "../extract/archive.ts";
 import type { Extracted } from "../extract/extractor.ts";
 import { type GateMemory, PieceGate } from "../extract/gate.ts";
 import { unpackLedger } from "../extract/unpack.ts";
+import { SegmentReader } from "../torrent/segments.ts";
 import { systemFiles } from "./files.ts";
 import { type Failure, failureOf } from "./worker_failure.ts";
 
@@ -17,11 +18,14 @@ export interface ExtractJob {
   readonly stop: SharedArrayBuffer;
   /** Of an archive that is still coming. */
   readonly gate: GateMemory | undefined;
+  /** Where `archive` is a folder of segments. */
+  readonly segmentBytes: number | undefined;
 }
 
-/** What the Worker answers: progress a few times a second, then exactly one of the others. */
+/** What the Worker answers: progress a few times a second, or how it moves through a gate, then exactly one of the others. */
 export type ExtractAnswer =
   | { readonly kind: "progress"; readonly done: number; readonly total: number }
+  | { readonly kind: "moved" }
   | { readonly kind: "done"; readonly extracted: Extracted }
   | { readonly kind: "cancelled" }
   | ({ readonly kind: "failed" } & Failure);
@@ -50,27 +54,40 @@ async function run(job: ExtractJob): Promise<Extracted> {
     if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
   };
   const gate = job.gate && new PieceGate(job.gate);
-  // Its own handle: the other thread goes on writing through another.
-  const archive = systemFiles.open(job.archive, "read");
-  const source: ArchiveSource = gate === undefined
-    ? sourceOf(archive)
-    : gate.source((into, at) => archive.readAt(into, at), { checkStopped: checkCancelled });
+  using archive = openArchive(job, gate, checkCancelled);
   let toldMs = -Infinity;
-  try {
-    return await unpackLedger(systemFiles, {
-      source,
-      archive: job.archive,
-      into: job.into,
-      checkCancelled,
-      toComeBytes: () => gate?.toComeBytes ?? 0,
-      onProgress(done, total) {
-        const nowMs = performance.now();
-        if (nowMs - toldMs < PROGRESS_MS && done < total) return;
-        toldMs = nowMs;
-        scope.postMessage({ kind: "progress", done, total });
-      },
-    });
-  } finally {
-    archive.close();
+  return await unpackLedger(systemFiles, {
+    source: archive.source,
+    archive: job.archive,
+    into: job.into,
+    checkCancelled,
+    toComeBytes: () => gate?.toComeBytes ?? 0,
+    onProgress(done, total) {
+      const nowMs = performance.now();
+      if (nowMs - toldMs < PROGRESS_MS && done < total) return;
+      toldMs = nowMs;
+      scope.postMessage({ kind: "progress", done, total });
+    },
+  });
+}
+
+/** Through handles of its own: the other thread goes on writing through others. */
+function openArchive(
+  job: ExtractJob,
+  gate: PieceGate | undefined,
+  checkStopped: () => void,
+): Disposable & { readonly source: ArchiveSource } {
+  if (gate !== undefined && job.segmentBytes !== undefined) {
+    const reader = new SegmentReader(systemFiles, { folder: job.archive, segmentBytes: job.segmentBytes });
+    const onMoved = () => {
+      reader[Symbol.dispose]();
+      scope.postMessage({ kind: "moved" });
+    };
+    const source = gate.source((into, at) => reader.readAt(into, at), { checkStopped, onMoved });
+    return { source, [Symbol.dispose]: () => reader[Symbol.dispose]() };
   }
+  const file = systemFiles.open(job.archive, "read");
+  const read: ArchiveSource["readAt"] = (into, at) => file.readAt(into, at);
+  const source = gate === undefined ? sourceOf(file) : gate.source(read, { checkStopped });
+  return { source, [Symbol.dispose]: () => file.close() };
 }

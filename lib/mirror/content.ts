@@ -49,6 +49,8 @@ export class Content {
     const name = nameOf(info);
     const folder = paths.incoming(name);
     const filePaths = filePathsIn(folder, info);
+    // Of a run with --low-disk that was killed: nobody can go on with them.
+    files.removeAll(paths.segments(name));
     const place = findPlace(options);
     const mayMove = place !== undefined && place.mayMove && files.stat(join(folder, info.name)) === undefined;
     checkSpace(options, filePaths, mayMove ? place.allocated : 0);

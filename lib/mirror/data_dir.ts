@@ -60,6 +60,11 @@ export class DataPaths {
     return join(this.own, "incoming", hash);
   }
 
+  /** A snapshot that passes through in segments and is never here as a whole. */
+  segments(hash: string): string {
+    return join(this.own, "incoming", `${hash}.segments`);
+  }
+
   /** An old snapshot still seeded. */
   kept(hash: string): string {
     return join(this.own, "kept", hash);

@@ -15,10 +15,12 @@ import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { Content } from "./content.ts";
+import type { ContentOptions } from "./content_options.ts";
 import type { WholeCopy } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
+import { PassingContent } from "./passing.ts";
 import { PeerCache } from "./peer_cache.ts";
 import { hashesOfTarget, type Target } from "./target.ts";
 import { newPeerId, Presence } from "../line/presence.ts";
@@ -30,10 +32,17 @@ export interface Share {
   readonly totalBytes: number;
 }
 
+/** What comes, as who reads it sees it. */
+export interface Feed {
+  bytesPerSecond(): number;
+  /** More may be fetched than a moment ago: peers that were done are asked again. */
+  wake(): void;
+}
+
 /** Somebody who reads the content while it comes. */
 export interface ContentReader {
   /** The content's place is open and what is there is known. Called once, before more comes. */
-  begin(content: Content, bytesPerSecond: () => number): void;
+  begin(content: Content | PassingContent, feed: Feed): void;
   /** One more piece is verified and written. Must not throw, must not wait. */
   onGoodPiece(piece: PieceIndex): void;
   /** Rejects when there is no sense in fetching on. */
@@ -73,6 +82,8 @@ export interface FetchOptions {
   readonly onWhole?: (fetched: Fetched) => Promise<void>;
   /** Somebody who reads the content while it comes. */
   readonly reader?: ContentReader | undefined;
+  /** Pieces go once the reader has passed them: see passing.ts. Needs a reader. */
+  readonly isPassing?: boolean;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -108,10 +119,11 @@ class Fetch implements SwarmListener {
   readonly #completed = Promise.withResolvers<void>();
   readonly #tasks: Promise<void>[] = [];
   readonly #advance = new Advance();
-  #content: Content | undefined;
+  #content: Content | PassingContent | undefined;
   /** Nothing is being fetched: somebody decides whether it is to be, or it has been. */
   #isResting = false;
   #sawFirstPiece = false;
+  #usedBytes = 0;
   #lastProgressMs: number;
   #lastComplaintMs: number;
 
@@ -228,7 +240,10 @@ class Fetch implements SwarmListener {
     const content = await this.#openContent(info, layout, layers);
     this.#content = content;
     onPhase("downloading");
-    reader?.begin(content, () => this.#swarm.downRate.perSecond(this.#clock.nowMs()));
+    reader?.begin(content, {
+      bytesPerSecond: () => this.#swarm.downRate.perSecond(this.#clock.nowMs()),
+      wake: () => this.#wake(),
+    });
     this.#swarm.start(content.download);
     this.#options.line.session.flush();
     await this.#unlessBroken(this.#completed.promise);
@@ -261,11 +276,15 @@ class Fetch implements SwarmListener {
     return { info, pieceLayers: new Map(), trackers: [], webSeeds: [] };
   }
 
-  #openContent(info: Info, layout: Layout, layers: PieceLayers | undefined): Promise<Content> {
+  async #openContent(
+    info: Info,
+    layout: Layout,
+    layers: PieceLayers | undefined,
+  ): Promise<Content | PassingContent> {
     const { machine, paths, force, wholes = [], report, signal } = this.#options;
     const layersReady = this.#unlessBroken(this.#layersCame.promise);
     layersReady.catch(() => {});
-    return Content.open({
+    const options: ContentOptions = {
       machine,
       paths,
       info,
@@ -280,7 +299,8 @@ class Fetch implements SwarmListener {
         if (event.kind === "work") this.#lastProgressMs = this.#clock.nowMs();
         report(event);
       },
-    });
+    };
+    return this.#options.isPassing === true ? PassingContent.open(options) : await Content.open(options);
   }
 
   /** Begins to look for peers under each name that is not being looked for yet. */
@@ -360,6 +380,11 @@ class Fetch implements SwarmListener {
     const nowMs = this.#clock.nowMs();
     const { download } = this.#swarm;
     if (download !== undefined && this.#advance.look(download)) this.#lastProgressMs = nowMs;
+    // Whoever waits until pieces are used waits for no peer.
+    const { reader, isPassing } = this.#options;
+    const used = isPassing === true ? reader?.progress?.doneBytes ?? 0 : 0;
+    if (used > this.#usedBytes) this.#lastProgressMs = nowMs;
+    this.#usedBytes = used;
     const silentMs = nowMs - this.#lastProgressMs;
     if (silentMs >= COMPLAINT_MS && nowMs - this.#lastComplaintMs >= COMPLAINT_MS) {
       this.#lastComplaintMs = nowMs;
@@ -371,7 +396,8 @@ class Fetch implements SwarmListener {
     this.#broken.reject(
       new NetworkStalled(
         `Cannot fetch ${shortHash(target.name)}: no data for ${time}, ${this.#whyNothing()}; ` +
-          "what is whole is kept, try again later or name a peer with --peer HOST:PORT",
+          `${this.#options.isPassing === true ? "" : "what is whole is kept, "}` +
+          "try again later or name a peer with --peer HOST:PORT",
       ),
     );
   }
@@ -386,6 +412,12 @@ class Fetch implements SwarmListener {
       ? "the torrent's metadata"
       : "a piece that is missing here";
     return `${this.#swarm.connections} connected peers, none sends ${what}`;
+  }
+
+  #wake(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#swarm.refillAll();
+    this.#options.line.session.flush();
   }
 
   #spawn(task: Promise<void>): void {

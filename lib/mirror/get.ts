@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { toHex } from "../bytes.ts";
-import { PathUnusable, SnapError } from "../errors.ts";
+import { Interrupted, PathUnusable, SnapError } from "../errors.ts";
 import type { Fetching, Phase, Report } from "../events.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
@@ -89,7 +89,8 @@ class Run {
       const result = await this.#get();
       this.#enter("stopped");
       return result;
-    } catch (error) {
+    } catch (caught) {
+      const error = this.#options.lowDisk === true ? withoutPromise(caught) : caught;
       this.#enter(this.#signal.aborted ? "stopped" : "error", error);
       throw error;
     } finally {
@@ -213,6 +214,7 @@ class Run {
       onInfo: (info) => this.#examine(info),
       onPhase: (phase) => this.#enter(phase),
       reader,
+      isPassing: this.#options.lowDisk === true,
       report: this.#report,
       signal,
     });
@@ -326,6 +328,13 @@ class Run {
   #note(level: "info" | "warning", text: string): void {
     this.#report({ kind: "note", level, logger: "mirror.watcher", text });
   }
+}
+
+/** An interrupt says that what is whole is kept; of what passes nothing is. */
+function withoutPromise(error: unknown): unknown {
+  if (!(error instanceof Interrupted)) return error;
+  const { signal } = error;
+  return new Interrupted(signal, `Stopped by ${signal}: with --low-disk the same command begins anew`);
 }
 
 const NOTHING: Fetching = {

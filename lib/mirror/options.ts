@@ -37,6 +37,8 @@ export interface GetOptions {
   readonly extract: boolean;
   /** Keep the archive after a good extraction. */
   readonly keepArchive: boolean;
+  /** With `extract`: drop what is unpacked of the archive while the rest comes. */
+  readonly lowDisk?: boolean;
   /** Do the work again even if it is done. */
   readonly force: boolean;
   readonly discoverTimeoutMs: number;

@@ -14,8 +14,9 @@ import type { PieceIndex } from "../torrent/layout.ts";
 import { ReadWindow, tailPieces } from "../torrent/read_window.ts";
 import type { Content } from "./content.ts";
 import type { DataPaths } from "./data_dir.ts";
-import type { ContentReader, Share } from "./fetch.ts";
+import type { ContentReader, Feed, Share } from "./fetch.ts";
 import type { Machine } from "./machine.ts";
+import { PassingContent } from "./passing.ts";
 
 export interface UnpackingOptions {
   readonly machine: Machine;
@@ -33,6 +34,9 @@ export class Unpacking implements ContentReader {
   #result: Promise<Extracted> | undefined;
   #progress: Share | undefined;
   #isAlone = false;
+  #passing: PassingContent | undefined;
+  /** No piece below is here any more. */
+  #dropped = 0;
 
   constructor(options: UnpackingOptions) {
     this.#options = options;
@@ -55,20 +59,34 @@ export class Unpacking implements ContentReader {
   }
 
   /** A torrent of several files is left alone: which of them is the ledger is told by what is in all of them. */
-  begin({ download, path }: Content, bytesPerSecond: () => number): void {
+  begin(content: Content | PassingContent, feed: Feed): void {
+    const { download, path } = content;
     const { layout, info, here, picker } = download;
     if (!info.isSingleFile || layout.totalLength === 0) return;
+    const passing = content instanceof PassingContent ? content : undefined;
     const { pieceLength, totalLength: size } = layout;
-    const gate = PieceGate.make({ size, pieceLength, tailFrom: tailPieces(layout)[0]! * pieceLength });
+    const tailFrom = tailPieces(layout)[0]! * pieceLength;
+    const most = passing && { most: passing.most };
+    const gate = PieceGate.make({ size, pieceLength, tailFrom, ...most });
     gate.open(here);
-    const window = new ReadWindow({ layout, reader: gate, bytesPerSecond });
+    const window = new ReadWindow({
+      layout,
+      reader: gate,
+      bytesPerSecond: () => feed.bytesPerSecond(),
+      ...most,
+    });
     picker.follow(() => window.look());
     this.#gate = gate;
+    this.#passing = passing;
     const { machine, paths, signal } = this.#options;
     this.#result = machine.extractor.extract({
       archive: path,
       into: paths.root,
       gate,
+      ...(passing && {
+        segmentBytes: passing.segments.place.segmentBytes,
+        onMoved: () => this.#onMoved(gate, passing, feed),
+      }),
       signal: AbortSignal.any([signal, this.#stop.signal]),
       onProgress: (doneBytes, totalBytes) => this.#onProgress({ doneBytes, totalBytes }),
     });
@@ -91,11 +109,25 @@ export class Unpacking implements ContentReader {
     return this.#result;
   }
 
-  /** Ends the work and removes what it wrote; safe at any time. */
+  /** Ends the work and removes what it wrote, and what it read where that is of no use any more; safe at any time. */
   async stop(): Promise<void> {
     this.#stop.abort();
     const extracted = await this.#result?.catch(() => undefined);
-    if (extracted !== undefined) this.#options.machine.files.remove(extracted.path);
+    const { files } = this.#options.machine;
+    if (extracted !== undefined) files.remove(extracted.path);
+    if (this.#passing !== undefined) files.removeAll(this.#passing.path);
+  }
+
+  /** Pieces behind the reader go, and as many may come. */
+  #onMoved(gate: PieceGate, { segments, download: { layout } }: PassingContent, feed: Feed): void {
+    const end = Math.min(gate.position, tailPieces(layout)[0]!);
+    for (; this.#dropped < end; this.#dropped++) gate.drop(this.#dropped);
+    try {
+      segments.dropBefore(end);
+    } catch (error) {
+      return this.#failed.reject(error);
+    }
+    feed.wake();
   }
 
   #onProgress(progress: Share): void {
