@@ -39,7 +39,7 @@ const END_GAME_BLOCKS = 8;
 /** Pieces of a window that are compared by rarity: with tiny pieces a window has many. */
 const MAX_COMPARED = 256;
 /** A window is no larger than this share of what is missing, so that it closes towards the end. */
-const WINDOW_SHARE = 1 / 8;
+const WINDOW_SHARE = 1 / 4;
 const LEAST_WINDOW = 4;
 
 export class Picker {
@@ -62,8 +62,9 @@ export class Picker {
   /** Where the reader was, and the first piece from there on that may be missing. */
   #readFrom = 0;
   #lowest = 0;
-  /** Whether the next piece of the window is the rarest one rather than the next. */
-  #rarestNext = false;
+  /** What the reader waits for, and how many pieces came since it does. */
+  #awaited: number | undefined;
+  #cameMeanwhile = 0;
 
   /**
    * @param options.here Pieces that need not be fetched.
@@ -160,7 +161,7 @@ export class Picker {
       left -= requestFrom(active, left, take);
     }
     const wanted = this.#look?.();
-    if (wanted?.waitingFor !== undefined) left -= this.#pickOf(wanted.waitingFor, peer, left, take);
+    if (wanted !== undefined) left -= this.#pickAwaited(wanted.waitingFor, peer, left, take);
     while (left > 0) {
       const active = this.#start(peer, wanted);
       if (active === undefined) break;
@@ -178,6 +179,7 @@ export class Picker {
 
   /** The piece is here and good. */
   finish(active: ActivePiece): void {
+    this.#cameMeanwhile++;
     this.#alone.delete(active.piece);
     this.#drop(active);
   }
@@ -238,10 +240,9 @@ export class Picker {
     const { first, from, soonEnd, end, isStrict } = wanted;
     for (const piece of first) if (this.#canStart(peer, piece)) return piece as PieceIndex;
     const start = this.#firstMissing(from, end);
-    // Who reads along with us and began when we did wants the same pieces in the same order, and would never have one
-    // that we lack. Where there may be such peers, every second piece is a rare one.
-    this.#rarestNext = !this.#rarestNext && this.#rarity.hasUneven;
-    if (!this.#rarestNext) {
+    // Who reads along with us and began when we did would want the same pieces in the same order, and never have one
+    // that we lack. So where some have a part, they are asked in order, and who has everything for what is rare.
+    if (peer.pieces !== undefined || !this.#rarity.hasUneven) {
       for (let piece = start; piece < soonEnd; piece++) {
         if (this.#canStart(peer, piece)) return piece as PieceIndex;
       }
@@ -272,11 +273,18 @@ export class Picker {
       this.#isReady(piece as PieceIndex);
   }
 
-  /** Blocks of one piece, though another peer may have begun it. */
-  #pickOf(piece: number, peer: PickerPeer, most: number, take: TakeBlock): number {
-    const active = this.#active.get(piece);
-    if (active === undefined || this.#alone.has(piece) || !hasPiece(peer, piece)) return 0;
-    return requestFrom(active, most, take);
+  /**
+   * Blocks of the piece that the reader waits for, though another peer has begun it. When every peer has brought
+   * something meanwhile and that one has not, also what it is asked for already.
+   */
+  #pickAwaited(piece: number | undefined, peer: PickerPeer, most: number, take: TakeBlock): number {
+    if (piece !== this.#awaited) this.#cameMeanwhile = 0;
+    this.#awaited = piece;
+    const active = piece === undefined ? undefined : this.#active.get(piece);
+    if (active === undefined || this.#alone.has(active.piece) || !hasPiece(peer, active.piece)) return 0;
+    const taken = requestFrom(active, most, take);
+    if (this.#cameMeanwhile <= this.#owned.size) return taken;
+    return taken + requestAgainFrom(active, peer, Math.min(most - taken, END_GAME_BLOCKS), take);
   }
 
   /** Shares of other peers' pieces, from the one with the most to do. */
@@ -295,8 +303,8 @@ export class Picker {
   }
 
   /**
-   * The end game: everything is asked for, so a peer with nothing to do is asked for what somebody else owes. From
-   * the end of a piece, which that one gets to last, and few at a time, so that little comes twice.
+   * The end game: everything is asked for, so a peer with nothing to do is asked for what somebody else owes. Few
+   * blocks at a time, so that little comes twice.
    */
   #pickAgain(peer: PickerPeer, most: number, take: TakeBlock): number {
     if (this.#rarity.count > 0 || peer.askedCount >= END_GAME_BLOCKS) return 0;
@@ -304,13 +312,7 @@ export class Picker {
     const room = left;
     for (const active of this.#active.values()) {
       if (this.#alone.has(active.piece) || !hasPiece(peer, active.piece)) continue;
-      for (let block = active.blockCount - 1; block >= 0 && left > 0; block--) {
-        if (active.states[block] !== BLOCK_REQUESTED || active.askers[block]! >= MAX_ASKERS) continue;
-        if (peer.isAskedFor(active.piece, block)) continue;
-        active.requestAgain(block);
-        take(active.piece, block);
-        left--;
-      }
+      left -= requestAgainFrom(active, peer, left, take);
       if (left === 0) break;
     }
     return room - left;
@@ -322,6 +324,19 @@ function requestFrom(active: ActivePiece, most: number, take: TakeBlock): number
   while (taken < most) {
     const block = active.requestNext();
     if (block === undefined) break;
+    take(active.piece, block);
+    taken++;
+  }
+  return taken;
+}
+
+/** From its end, which whoever has the piece gets to last. */
+function requestAgainFrom(active: ActivePiece, peer: PickerPeer, most: number, take: TakeBlock): number {
+  let taken = 0;
+  for (let block = active.blockCount - 1; block >= 0 && taken < most; block--) {
+    if (active.states[block] !== BLOCK_REQUESTED || active.askers[block]! >= MAX_ASKERS) continue;
+    if (peer.isAskedFor(active.piece, block)) continue;
+    active.requestAgain(block);
     take(active.piece, block);
     taken++;
   }

@@ -60,8 +60,9 @@ export class ReadWindow {
     const ahead = Math.max(LEAST_WINDOW, inSeconds(WINDOW_SECONDS));
     const most = this.#most ?? Infinity;
     const last = Math.min(pieceCount, position + most);
+    const isNext = waitingFor === undefined || (waitingFor >= position && waitingFor < last);
     return {
-      first: waitingFor === undefined ? this.#ends : [waitingFor, ...this.#ends],
+      first: isNext ? this.#ends : [waitingFor, ...this.#ends],
       waitingFor,
       from: position,
       soonEnd: Math.min(last, position + soon),
@@ -79,9 +80,12 @@ export function tailPieces({ totalLength, pieceLength, pieceCount }: Layout): nu
 
 /** A list of one entry takes some hundred bytes, and extract/seven_zip.ts takes none above 16 KiB. */
 const TAIL_BYTES = 32 << 10;
-/** What the reader will want in this time comes in order; what in the longer time, before the rest. */
+/**
+ * What the reader will want in this time comes in order; what in the longer time, before the rest. Long beside what is
+ * under way from one peer: of a short window, those who read along with us would be fetching the same pieces.
+ */
 const SOON_SECONDS = 2;
-const WINDOW_SECONDS = 20;
+const WINDOW_SECONDS = 120;
 /** Pieces, on a slow line. */
 const LEAST_SOON = 2;
-const LEAST_WINDOW = 8;
+const LEAST_WINDOW = 64;

@@ -20,6 +20,8 @@ export interface SimPeerOptions extends LineRates {
   readonly upLimit?: number;
   /** It takes and never gives: it unchokes nobody. */
   readonly isMiser?: boolean;
+  /** Its pieces do not stay: it tells of none. */
+  readonly isPassing?: boolean;
   readonly seed: number;
 }
 
@@ -33,13 +35,24 @@ export class SimPeer implements AsyncDisposable {
   /** What ended its connections. */
   readonly closed: string[] = [];
   readonly faults: string[] = [];
+  /** Told of each piece. */
+  onGoodPiece: (piece: number) => void = () => {};
   /** When it had everything; undefined until then. */
   completeMs: number | undefined;
   #world: World;
 
   constructor(world: World, torrent: FixtureTorrent, options: SimPeerOptions) {
     const { clock } = world;
-    const { here = [], maxPeers = 100, downLimit, upLimit, isMiser = false, seed, ...rates } = options;
+    const {
+      here = [],
+      maxPeers = 100,
+      downLimit,
+      upLimit,
+      isMiser = false,
+      isPassing = false,
+      seed,
+      ...rates
+    } = options;
     this.#world = world;
     this.host = world.host(rates);
     const [down, up] = [downLimit, upLimit].map((rate) => rate && new TokenBucket(rate, clock.nowMs()));
@@ -56,7 +69,7 @@ export class SimPeer implements AsyncDisposable {
     const listener: SwarmListener = {
       onInfo: () => {},
       onLayers: () => {},
-      onGoodPiece: () => {},
+      onGoodPiece: (piece) => this.onGoodPiece(piece),
       onComplete: () => this.completeMs ??= clock.nowMs(),
       onFault: (_, why) => this.faults.push(why),
       onDhtNode: () => {},
@@ -75,6 +88,7 @@ export class SimPeer implements AsyncDisposable {
     this.download = torrent.download({
       here: here === "all" ? torrent.layout.pieces() : here,
       seed,
+      isPassing,
     });
     this.session.add(this.swarm);
     this.swarm.learnInfo(torrent.info, torrent.layout, this.download.layers);

@@ -66,7 +66,13 @@ export class FixtureTorrent {
 
   /** A download of it into memory. @param options.here Pieces that are there already. */
   download(
-    options: { storage?: MemoryStorage; here?: Iterable<number>; layers?: PieceLayers; seed?: number } = {},
+    options: {
+      storage?: MemoryStorage;
+      here?: Iterable<number>;
+      layers?: PieceLayers;
+      seed?: number;
+      isPassing?: boolean;
+    } = {},
   ): Download {
     const here = new PieceSet(this.layout.pieceCount);
     const storage = options.storage ?? new MemoryStorage(this.layout);
@@ -82,6 +88,7 @@ export class FixtureTorrent {
       storage,
       here,
       random: seeded(options.seed ?? 1),
+      isPassing: options.isPassing ?? false,
     });
   }
 }

@@ -12,7 +12,7 @@ const PIECE = 32_768;
 /**
  * A picker of one-block turns that follows a reader. Letters: `#` here, `.` missing; peers `#` has.
  *
- * @param options.rate Pieces a second: half of it makes the window's part in order (two seconds), a twentieth all of it.
+ * @param options.rate Pieces a second: two seconds of it come in order.
  */
 function drawn(
   us: string,
@@ -37,9 +37,9 @@ function drawn(
   return { picker, reader, peers: fakes, layout };
 }
 
-/** Fetches from the peer, piece by piece, and draws the order: a base-36 digit per place. */
-function orderOf(world: ReturnType<typeof drawn>, peer: FakePeer, most = Infinity): string {
-  let order = "";
+/** Fetches from the peer, piece by piece. @returns In which order. */
+function orderOf(world: ReturnType<typeof drawn>, peer: FakePeer, most = Infinity): number[] {
+  const order: number[] = [];
   while (order.length < most) {
     const blocks = peer.pick(world.picker, 2);
     if (blocks.length === 0) break;
@@ -50,45 +50,65 @@ function orderOf(world: ReturnType<typeof drawn>, peer: FakePeer, most = Infinit
       world.picker.activePiece(piece)!.receive(block, peer.number);
     }
     world.picker.finish(world.picker.activePiece(piece)!);
-    order += piece.toString(36);
+    order.push(piece);
   }
   return order;
 }
 
 Deno.test("pick() with a reader begins with both ends, then goes on in order", () => {
   const world = drawn("..........", ["##########"], { rate: 5 });
-  assert.equal(orderOf(world, world.peers[0]!), "0912345678");
+  assert.deepEqual(orderOf(world, world.peers[0]!), [0, 9, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
 Deno.test("pick() with a reader takes what is before it in order, then the window, then anything, rarest first", () => {
   for (let seed = 1; seed <= 5; seed++) {
-    const world = drawn(".".repeat(36), ["#".repeat(36)], { rate: 1, seed });
+    const world = drawn(".".repeat(100), ["#".repeat(100)], { rate: 1, seed });
     const order = orderOf(world, world.peers[0]!);
-    assert.equal(order.slice(0, 3), "0z1", "both ends, and two pieces from the reader on");
-    // A window of twenty seconds, but no more than an eighth of what is missing at a time.
-    const places = [...order].map((digit) => Number.parseInt(digit, 36));
-    const [near, far] = [places.slice(3, 21), places.slice(21)];
-    assert.ok(near.every((piece) => piece < 20), order);
-    assert.ok(far.every((piece) => piece >= 20), order);
+    assert.deepEqual(order.slice(0, 3), [0, 99, 1], "both ends, and two seconds from the reader on");
+    // Two minutes ahead, but no more than a quarter of what is missing.
+    const within = order.map((piece, i) => piece < i + 25 || piece === 99);
+    assert.ok(within.every(Boolean), order.join());
+    assert.notDeepEqual(order.slice(3), order.slice(3).toSorted((a, b) => a - b), "not in order");
   }
 });
 
-Deno.test("pick() with a reader moves on with it", () => {
-  const world = drawn(".".repeat(36), ["#".repeat(36)], { rate: 1 });
-  assert.equal(orderOf(world, world.peers[0]!, 2), "0z");
-  world.reader.position = 10;
-  assert.equal(orderOf(world, world.peers[0]!, 2), "ab");
-  const next = orderOf(world, world.peers[0]!, 4);
-  assert.ok([...next].every((digit) => digit >= "c" && digit <= "h"), next);
+Deno.test("pick() with a reader far behind what is here takes the rarest of all", () => {
+  const us = "#".repeat(70) + ".".repeat(100);
+  const world = drawn(us, ["#".repeat(170)], { rate: 0 });
+  const order = orderOf(world, world.peers[0]!);
+  assert.equal(order[0], 169);
+  assert.ok(Math.max(...order.slice(1, 11)) > 110, order.join());
 });
 
-Deno.test("pick() with a reader gives what it waits for to everybody, before anything else", () => {
-  const world = drawn(".".repeat(12), ["#".repeat(12), "#".repeat(12), "......######"]);
-  const [a, b, c] = world.peers as [FakePeer, FakePeer, FakePeer];
-  world.reader.waitingFor = 7;
+Deno.test("pick() with a reader moves on with it", () => {
+  const world = drawn(".".repeat(40), ["#".repeat(40)], { rate: 1 });
+  assert.deepEqual(orderOf(world, world.peers[0]!, 2), [0, 39]);
+  world.reader.position = 10;
+  assert.deepEqual(orderOf(world, world.peers[0]!, 2), [10, 11]);
+  const next = orderOf(world, world.peers[0]!, 4);
+  assert.ok(next.every((piece) => piece >= 12 && piece < 24), next.join());
+});
+
+Deno.test("pick() with a reader gives what it waits for to everybody, before anything new", () => {
+  const world = drawn(".".repeat(12), ["#".repeat(12), "#".repeat(12)], { rate: 1 });
+  const [a, b] = world.peers as [FakePeer, FakePeer];
+  assert.deepEqual(orderOf(world, a, 2), [0, 11]);
+  world.reader.position = world.reader.waitingFor = 7;
   assert.deepEqual(a.pick(world.picker, 1), [[7, 0]]);
   assert.deepEqual(b.pick(world.picker, 1), [[7, 1]], "a share of a's piece");
-  assert.deepEqual(c.pick(world.picker, 2).map(([piece]) => piece), [11, 11], "nothing of it is left");
+});
+
+Deno.test("pick() with a reader asks for it again when all others have brought something meanwhile", () => {
+  const world = drawn(".".repeat(12), ["#".repeat(12), "#".repeat(12)], { rate: 1 });
+  const [a, b] = world.peers as [FakePeer, FakePeer];
+  assert.deepEqual(orderOf(world, b, 2), [0, 11]);
+  world.reader.position = world.reader.waitingFor = 1;
+  assert.deepEqual(a.pick(world.picker, 2), [[1, 0], [1, 1]]);
+  assert.deepEqual(orderOf(world, b, 3).includes(1), false);
+  assert.deepEqual(b.pick(world.picker, 1), [[1, 1]], "from its end");
+  assert.deepEqual(b.pick(world.picker, 1), [[1, 0]]);
+  const [[next]] = b.pick(world.picker, 1) as [[PieceIndex, number]];
+  assert.ok(next > 1, "two are asked at most");
 });
 
 Deno.test("pick() with a reader shares no piece that must have one sender", () => {
@@ -106,25 +126,23 @@ Deno.test("pick() with a reader shares no piece that must have one sender", () =
   assert.ok(b.pick(world.picker, 2).every(([one]) => one !== piece));
 });
 
-Deno.test("pick() with a reader takes the rarest in its window as every second piece, where some have not all", () => {
-  // Pieces 3 and 4 are held by fewest; both peers that read along have the first ones, as we soon will.
-  const others = ["###..#######", "###..#######"];
-  const world = drawn("............", ["############", ...others], { rate: 6 });
-  const order = orderOf(world, world.peers[0]!, 6);
-  assert.equal(order.slice(0, 2), "0b");
-  assert.deepEqual([...order.slice(2)].filter((digit) => digit === "3" || digit === "4").length, 2, order);
-  assert.deepEqual([...order.slice(2)].filter((digit) => digit === "1" || digit === "2").length, 2, order);
+Deno.test("pick() with a reader asks a seed for what is rare, and others in order, where some have not all", () => {
+  const world = drawn(".".repeat(40), ["#".repeat(40), "#".repeat(30) + "...." + "#".repeat(6)], { rate: 2 });
+  const [seed, other] = world.peers as [FakePeer, FakePeer];
+  assert.deepEqual(orderOf(world, other, 6), [0, 39, 1, 2, 3, 4]);
+  world.reader.position = 26;
+  assert.deepEqual(orderOf(world, seed, 4).toSorted(), [30, 31, 32, 33]);
 });
 
 Deno.test("pick() with a strict window begins nothing behind it until the reader has come on", () => {
   const world = drawn(".".repeat(20), ["#".repeat(20)], { most: 4 });
   const [peer] = world.peers as [FakePeer];
-  assert.deepEqual([...orderOf(world, peer)].toSorted().join(""), "0123j", "four, and the last");
+  assert.deepEqual(orderOf(world, peer).toSorted((a, b) => a - b), [0, 1, 2, 3, 19], "four, and the last");
   assert.deepEqual(peer.pick(world.picker, 9), []);
   world.reader.position = 2;
-  assert.deepEqual([...orderOf(world, peer)].toSorted(), ["4", "5"]);
+  assert.deepEqual(orderOf(world, peer).toSorted(), [4, 5]);
   world.reader.waitingFor = 12;
-  assert.equal(orderOf(world, peer), "c", "whatever it waits for");
+  assert.deepEqual(orderOf(world, peer), [12], "whatever it waits for");
   assert.equal(world.picker.missing, 20 - 8);
 });
 
@@ -171,10 +189,10 @@ Deno.test("look() is arithmetic: it reads ahead by the rate, and never past the 
   const reader: Reader = { position: 990, waitingFor: undefined };
   const fast = new ReadWindow({ layout, reader, bytesPerSecond: () => 16_384 * 20 }).look();
   assert.deepEqual([fast.from, fast.soonEnd, fast.end, fast.isStrict], [990, 1000, 1000, false]);
-  const begun = { position: 0, waitingFor: 7 };
+  const begun = { position: 10, waitingFor: 7 };
   const slow = new ReadWindow({ layout, reader: begun, bytesPerSecond: () => 0 }).look();
-  assert.deepEqual([slow.from, slow.soonEnd, slow.end], [0, 2, 8]);
+  assert.deepEqual([slow.from, slow.soonEnd, slow.end], [10, 12, 74]);
   assert.deepEqual(slow.first, [7, 0, 998, 999]);
   const strict = new ReadWindow({ layout, reader: begun, bytesPerSecond: () => 1e9, most: 16 }).look();
-  assert.deepEqual([strict.soonEnd, strict.end, strict.isStrict], [16, 16, true]);
+  assert.deepEqual([strict.soonEnd, strict.end, strict.isStrict], [26, 26, true]);
 });
