@@ -124,6 +124,7 @@ const EXAMPLES = `
 Examples:
   nano-snap get --extract                       the newest ledger, as ./nano-data/data.ldb
   nano-snap get --extract --data-dir /srv/nano  the same, kept elsewhere
+  nano-snap get --extract --low-disk            the same with a third less room, and no second try
   nano-snap get --json                          the archive only, and facts for a script
   nano-snap get --magnet 'magnet:?xt=...'       a snapshot that somebody named
   nano-snap get --peer 192.0.2.7:6881           also ask this peer

@@ -10,7 +10,7 @@
 
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../about.ts";
-import { EXIT, InvariantBroken, UsageError } from "../errors.ts";
+import { EXIT, Interrupted, InvariantBroken, UsageError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
 import { failureOf } from "./failure.ts";
 import { addVersion, versionText } from "./version.ts";
@@ -87,7 +87,8 @@ function passOn(parent: Command): void {
 function causeOf(error: unknown, call: string, signal: AbortSignal): unknown {
   if (error instanceof CommanderError) return usageOf(error, call);
   const isBug = error instanceof InvariantBroken || error instanceof TypeError || error instanceof RangeError;
-  return signal.aborted && !isBug ? signal.reason : error;
+  // A command may know better what becomes of its work.
+  return signal.aborted && !isBug && !(error instanceof Interrupted) ? signal.reason : error;
 }
 
 /** Commander's "error: unknown option '--x'\n(Did you mean --y?)" as one sentence with the way to the help. */

@@ -16,34 +16,39 @@ export interface GateMemory {
   readonly tailFrom: number;
   /** Pieces that are here at a time; 0 where all that came stay. */
   readonly most: number;
+  /** What they take on the disk at most. Bytes. */
+  readonly diskBytes: number;
   readonly words: Int32Array<SharedArrayBuffer>;
 }
 
 export class PieceGate {
   readonly memory: GateMemory;
   readonly #words: Int32Array<SharedArrayBuffer>;
-  readonly #pieceCount: number;
 
   constructor(memory: GateMemory) {
     this.memory = memory;
     this.#words = memory.words;
-    this.#pieceCount = Math.ceil(memory.size / memory.pieceLength);
   }
 
-  /** A gate with all pieces closed. @param options.most Only so many pieces are here at a time, the tail aside. */
+  /**
+   * A gate with all pieces closed.
+   *
+   * @param options.passing Only so many pieces are here at a time, the tail aside, and take so many bytes.
+   */
   static make(
     options: {
       readonly size: number;
       readonly pieceLength: number;
       readonly tailFrom: number;
-      readonly most?: number;
+      readonly passing?: { readonly most: number; readonly diskBytes: number } | undefined;
     },
   ): PieceGate {
-    const { size, pieceLength, tailFrom, most = 0 } = options;
+    const { size, pieceLength, tailFrom, passing } = options;
     const count = FIRST_BITS + Math.ceil(size / pieceLength / 32);
     const words = new Int32Array(new SharedArrayBuffer(4 * count));
     words[WAITING] = NOTHING;
-    return new PieceGate({ size, pieceLength, tailFrom, most, words });
+    const { most, diskBytes } = passing ?? { most: 0, diskBytes: size };
+    return new PieceGate({ size, pieceLength, tailFrom, most, diskBytes, words });
   }
 
   /** These pieces are whole, verified and written. */
@@ -76,14 +81,6 @@ export class PieceGate {
   get waitingFor(): number | undefined {
     const piece = Atomics.load(this.#words, WAITING);
     return piece === NOTHING ? undefined : piece;
-  }
-
-  /** Bytes of the archive that will yet be written to the disk: its missing pieces, or as much as may lie there at once. */
-  get toComeBytes(): number {
-    const { most, pieceLength, size } = this.memory;
-    let closed = this.#pieceCount;
-    for (let piece = 0; piece < this.#pieceCount; piece++) if (this.isOpen(piece)) closed--;
-    return Math.min(size, most > 0 ? most * pieceLength : closed * pieceLength);
   }
 
   /**

@@ -61,7 +61,7 @@ async function run(job: ExtractJob): Promise<Extracted> {
     archive: job.archive,
     into: job.into,
     checkCancelled,
-    toComeBytes: () => gate?.toComeBytes ?? 0,
+    toComeBytes: () => gate === undefined ? 0 : Math.max(0, gate.memory.diskBytes - archive.allocated()),
     onProgress(done, total) {
       const nowMs = performance.now();
       if (nowMs - toldMs < PROGRESS_MS && done < total) return;
@@ -76,7 +76,7 @@ function openArchive(
   job: ExtractJob,
   gate: PieceGate | undefined,
   checkStopped: () => void,
-): Disposable & { readonly source: ArchiveSource } {
+): Disposable & { readonly source: ArchiveSource; readonly allocated: () => number } {
   if (gate !== undefined && job.segmentBytes !== undefined) {
     const reader = new SegmentReader(systemFiles, { folder: job.archive, segmentBytes: job.segmentBytes });
     const onMoved = () => {
@@ -84,10 +84,10 @@ function openArchive(
       scope.postMessage({ kind: "moved" });
     };
     const source = gate.source((into, at) => reader.readAt(into, at), { checkStopped, onMoved });
-    return { source, [Symbol.dispose]: () => reader[Symbol.dispose]() };
+    return { source, allocated: () => reader.allocated(), [Symbol.dispose]: () => reader[Symbol.dispose]() };
   }
   const file = systemFiles.open(job.archive, "read");
   const read: ArchiveSource["readAt"] = (into, at) => file.readAt(into, at);
   const source = gate === undefined ? sourceOf(file) : gate.source(read, { checkStopped });
-  return { source, [Symbol.dispose]: () => file.close() };
+  return { source, allocated: () => file.facts().allocated, [Symbol.dispose]: () => file.close() };
 }

@@ -90,7 +90,7 @@ class Run {
       this.#enter("stopped");
       return result;
     } catch (caught) {
-      const error = this.#options.lowDisk === true ? withoutPromise(caught) : caught;
+      const error = this.#options.lowDisk === true ? withoutPromise(caught, this.#signal) : caught;
       this.#enter(this.#signal.aborted ? "stopped" : "error", error);
       throw error;
     } finally {
@@ -330,11 +330,13 @@ class Run {
   }
 }
 
-/** An interrupt says that what is whole is kept; of what passes nothing is. */
-function withoutPromise(error: unknown): unknown {
-  if (!(error instanceof Interrupted)) return error;
-  const { signal } = error;
-  return new Interrupted(signal, `Stopped by ${signal}: with --low-disk the same command begins anew`);
+/** An interrupt says that what is whole is kept; of what passes through nothing is. */
+function withoutPromise(error: unknown, { reason }: AbortSignal): unknown {
+  if (!(error instanceof SnapError) || !(reason instanceof Interrupted)) return error;
+  return new Interrupted(
+    reason.signal,
+    `Stopped by ${reason.signal}: with --low-disk the same command begins anew`,
+  );
 }
 
 const NOTHING: Fetching = {

@@ -16,14 +16,16 @@ export class PassingContent {
   /** The segments' folder. */
   readonly path: string;
   readonly segments: SegmentStorage;
-  /** Pieces that may be here before they were unpacked. */
+  /** Pieces that may be here before they were unpacked, and the most that they and the tail take on the disk. */
   readonly most: number;
+  readonly diskBytes: number;
 
   private constructor(options: ContentOptions) {
     const { machine, paths, info, layout, layers } = options;
     const { files, random: chance } = machine;
     this.path = paths.segments(nameOf(info));
     this.most = passingPieces(layout);
+    this.diskBytes = passingBytes(layout);
     this.segments = new SegmentStorage({ files, layout, folder: this.path });
     this.download = new Download({
       info,
@@ -54,7 +56,7 @@ export class PassingContent {
       discardIncoming(options.machine, paths, info);
     }
     files.removeAll(paths.segments(name));
-    const needed = Math.min(layout.totalLength, passingBytes(layout));
+    const needed = passingBytes(layout);
     const free = files.freeBytes(paths.own);
     if (needed > free) {
       throw new NotEnoughSpace(
@@ -101,7 +103,8 @@ function passingPieces({ pieceLength }: Layout): number {
 
 /** The most that they take on the disk: one segment is in use, and the tail lies in one or two more. */
 function passingBytes(layout: Layout): number {
-  return passingPieces(layout) * layout.pieceLength + 3 * segmentBytesOf(layout);
+  const bytes = passingPieces(layout) * layout.pieceLength + 3 * segmentBytesOf(layout);
+  return Math.min(bytes, layout.totalLength);
 }
 
 const LEAST_PIECES = 16;

@@ -11,7 +11,7 @@ import type { Report } from "../events.ts";
 import type { Extracted } from "../extract/extractor.ts";
 import { PieceGate } from "../extract/gate.ts";
 import type { PieceIndex } from "../torrent/layout.ts";
-import { ReadWindow, tailPieces } from "../torrent/read_window.ts";
+import { type Reader, ReadWindow, tailPieces } from "../torrent/read_window.ts";
 import type { Content } from "./content.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { ContentReader, Feed, Share } from "./fetch.ts";
@@ -66,14 +66,13 @@ export class Unpacking implements ContentReader {
     const passing = content instanceof PassingContent ? content : undefined;
     const { pieceLength, totalLength: size } = layout;
     const tailFrom = tailPieces(layout)[0]! * pieceLength;
-    const most = passing && { most: passing.most };
-    const gate = PieceGate.make({ size, pieceLength, tailFrom, ...most });
+    const gate = PieceGate.make({ size, pieceLength, tailFrom, passing });
     gate.open(here);
     const window = new ReadWindow({
       layout,
-      reader: gate,
+      reader: passing === undefined ? gate : this.#dropper(gate),
       bytesPerSecond: () => feed.bytesPerSecond(),
-      ...most,
+      most: passing?.most,
     });
     picker.follow(() => window.look());
     this.#gate = gate;
@@ -116,6 +115,19 @@ export class Unpacking implements ContentReader {
     const { files } = this.#options.machine;
     if (extracted !== undefined) files.remove(extracted.path);
     if (this.#passing !== undefined) files.removeAll(this.#passing.path);
+  }
+
+  /** The reader as the picker sees it where pieces go: those that it has passed take their space until they are gone. */
+  #dropper(gate: PieceGate): Reader {
+    const dropped = () => this.#dropped;
+    return {
+      get position() {
+        return dropped();
+      },
+      get waitingFor() {
+        return gate.waitingFor;
+      },
+    };
   }
 
   /** Pieces behind the reader go, and as many may come. */

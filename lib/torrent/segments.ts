@@ -92,10 +92,10 @@ export class SegmentStorage implements Storage {
 /** The same bytes by their place in the file, read by another thread through handles of its own. */
 export class SegmentReader implements Disposable {
   readonly #place: SegmentPlace;
-  readonly #files: Pick<Files, "open">;
+  readonly #files: Pick<Files, "open" | "list" | "stat">;
   #open: { readonly segment: number; readonly file: OpenFile } | undefined;
 
-  constructor(files: Pick<Files, "open">, place: SegmentPlace) {
+  constructor(files: Pick<Files, "open" | "list" | "stat">, place: SegmentPlace) {
     this.#files = files;
     this.#place = place;
   }
@@ -110,6 +110,14 @@ export class SegmentReader implements Disposable {
     }
     const from = at - segment * segmentBytes;
     return this.#open.file.readAt(into.subarray(0, segmentBytes - from), from);
+  }
+
+  /** Bytes that all segments take on the disk now. */
+  allocated(): number {
+    const { folder } = this.#place;
+    return this.#files.list(folder).reduce((sum, name) => {
+      return sum + (this.#files.stat(join(folder, name))?.allocated ?? 0);
+    }, 0);
   }
 
   /** Lets go of the last segment: one that was removed takes its space until then. */

@@ -15,7 +15,7 @@ const KEY_B = "bb".repeat(32);
 /** Words as commander splits them, without running anything. */
 function inputs(words: string, env: Record<string, string> = {}): Inputs {
   const command = addViewOptions(addCommonOptions(new Command()))
-    .option("--extract").option("--keep-archive").option("--force")
+    .option("--extract").option("--keep-archive").option("--low-disk").option("--force")
     .option("--magnet <x>").option("--torrent <x>").option("--info-hash <x>")
     .option("--discover-timeout <x>").option("--stall-timeout <x>").exitOverride();
   command.parse(words.split(" ").filter((word) => word !== ""), { from: "user" });
@@ -174,6 +174,12 @@ Deno.test("readGetOptions() warns of flags that have no effect together", () => 
   assert.deepEqual(read("--keep-archive").warnings, ["--keep-archive has no effect without --extract"]);
   assert.deepEqual(read("--keep-archive --extract").warnings, []);
   assert.equal(read("--no-dht --dht-bootstrap a:1 --magnet m").warnings.length, 1);
+});
+
+Deno.test("readGetOptions() takes --low-disk with --extract only, and not with --keep-archive", () => {
+  assert.equal(read("--extract --low-disk").options.lowDisk, true);
+  assert.throws(() => read("--low-disk"), /--low-disk needs --extract/);
+  assert.throws(() => read("--extract --low-disk --keep-archive"), /exclude each other/);
 });
 
 Deno.test("readViewSettings() colours a terminal only, unless NO_COLOR or --no-color says no", () => {

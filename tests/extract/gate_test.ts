@@ -9,8 +9,9 @@ class Waits extends Error {}
 
 /** A reader of a file of so many bytes, byte i being i mod 251; `tail`: where what is read out of turn begins. */
 function drawn(size: number, options: { tail?: number; most?: number } = {}) {
-  const { tail = size, most = 0 } = options;
-  const gate = PieceGate.make({ size, pieceLength: PIECE, tailFrom: tail, most });
+  const { tail = size, most } = options;
+  const passing = most === undefined ? undefined : { most, diskBytes: most * PIECE };
+  const gate = PieceGate.make({ size, pieceLength: PIECE, tailFrom: tail, passing });
   const seen: { waitingFor: number | undefined; moved: number } = { waitingFor: undefined, moved: 0 };
   // Another thread's view of the same memory.
   const source = new PieceGate(gate.memory).source(
@@ -74,14 +75,6 @@ Deno.test("position reaches the tail when all before it is read", () => {
   const into = new Uint8Array(4000);
   assert.equal(source.readAt(into, 0), 3500);
   assert.equal(gate.position, 3);
-});
-
-Deno.test("toComeBytes is what is missing, or what may be here at a time", () => {
-  const { gate } = drawn(3500);
-  assert.equal(gate.toComeBytes, 3500);
-  gate.open([0, 3]);
-  assert.equal(gate.toComeBytes, 2000);
-  assert.equal(drawn(100_000, { most: 5 }).gate.toComeBytes, 5000);
 });
 
 Deno.test("a gate of many pieces keeps each of them apart", () => {

@@ -309,3 +309,14 @@ function save(world: World, torrent: LetterTorrent, name: string): void {
   systemFiles.makeDir(join(world.paths.own, "torrents"));
   systemFiles.writeAtomic(world.paths.torrent(name), torrent.encoded);
 }
+
+Deno.test("Content.open() removes the segments of a run with --low-disk that was killed", async () => {
+  using world = new World();
+  const torrent = new LetterTorrent("hybrid", "abcdef");
+  const segments = world.paths.segments(nameOf(torrent.info));
+  systemFiles.makeDir(segments);
+  Deno.writeFileSync(join(segments, "seg-000000"), contentOf("ab"));
+  const content = await world.open(torrent);
+  assert.equal(systemFiles.stat(segments), undefined);
+  await content.close("failed");
+});
