@@ -16,7 +16,7 @@ import type { FollowInput } from "./follow_core.ts";
 import type { FollowMachine, FollowOptions } from "./follow_options.ts";
 import type { ServedSnapshots, Serving } from "./follow_served.ts";
 import type { Shelf } from "./follow_shelf.ts";
-import type { SwarmTraffic } from "./follow_traffic.ts";
+import type { SwarmTraffic } from "../line/traffic.ts";
 import { refuseName } from "./names.ts";
 import { pieceIndices, sharedPieces } from "./reuse.ts";
 import { type Target, withSaved } from "./target.ts";

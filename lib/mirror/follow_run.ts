@@ -19,7 +19,7 @@ import type { FollowMachine, FollowOptions } from "./follow_options.ts";
 import { PointerWatch } from "./follow_pointer.ts";
 import { ServedSnapshots } from "./follow_served.ts";
 import { Shelf, type Whole } from "./follow_shelf.ts";
-import { SwarmTraffic } from "./follow_traffic.ts";
+import { SwarmTraffic } from "../line/traffic.ts";
 import { recordSnapshot, writeMirrorState } from "./mirror_state.ts";
 import { ofPointer } from "./target.ts";
 

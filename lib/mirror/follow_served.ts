@@ -10,7 +10,7 @@ import { FileStorage } from "../torrent/storage.ts";
 import type { Swarm } from "../torrent/swarm.ts";
 import type { Machine } from "./machine.ts";
 import type { Shelf, Whole } from "./follow_shelf.ts";
-import type { SwarmTraffic } from "./follow_traffic.ts";
+import type { SwarmTraffic } from "../line/traffic.ts";
 
 /** A whole snapshot among its peers. */
 export interface Serving {

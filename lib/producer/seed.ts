@@ -15,7 +15,7 @@ import { DirectoryHeld, SnapError } from "../errors.ts";
 import type { Report, SnapshotFacts, Traffic } from "../events.ts";
 import { formatBytes, formatRate, shortHash } from "../format.ts";
 import { Line, type LineOptions } from "../line/line.ts";
-import { trafficOf } from "../line/traffic.ts";
+import { SwarmTraffic } from "../line/traffic.ts";
 import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
 import type { FileLock, Files } from "../ports.ts";
 import { pointerValue } from "../snapshot/pointer.ts";
@@ -107,8 +107,7 @@ class Seeder {
   readonly #retained = new Map<string, Served>();
   #leaving: Leaving[] = [];
   readonly #closing = new Set<Promise<void>>();
-  /** What those sent that are closed by now. */
-  #sentBefore = 0;
+  readonly #swarms = new SwarmTraffic();
   #reloading: Promise<void> | undefined;
   /** Somebody wants the directory to be looked at now. */
   readonly #wish: { reload: boolean };
@@ -198,11 +197,13 @@ class Seeder {
       report: this.#report,
       onBug: (error: unknown) => this.#broken.reject(error),
     };
-    return await Served.open(options, signal, async () => {
+    const served = await Served.open(options, signal, async () => {
       if (replaced === undefined) return;
       this.#forget(replaced);
       await this.#close(replaced);
     });
+    this.#swarms.add(served.swarm);
+    return served;
   }
 
   #retainCurrent(pair: Pair): void {
@@ -330,7 +331,7 @@ class Seeder {
   }
 
   async #close(served: Served): Promise<void> {
-    this.#sentBefore += served.swarm.uploadedBytes;
+    this.#swarms.remove(served.swarm);
     const closing = served[Symbol.asyncDispose]();
     this.#closing.add(closing);
     await closing;
@@ -402,11 +403,8 @@ class Seeder {
   }
 
   #traffic(): Traffic {
-    return trafficOf(this.#all().map(({ swarm }) => swarm), {
-      line: this.#line,
-      nowMs: this.#machine.clock.nowMs(),
-      before: { downloadedBytes: 0, uploadedBytes: this.#sentBefore },
-    });
+    const nowMs = this.#machine.clock.nowMs();
+    return { ...this.#swarms.moment(nowMs), dhtNodes: this.#line.dht?.nodeCount ?? 0 };
   }
 
   /** What names and describes the current pair, in one word that changes with it. */

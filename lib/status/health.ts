@@ -36,7 +36,9 @@ export function judge(status: RunStatus, look: Look): Verdict {
   if (isStuck(status)) {
     return ill(`does nothing: its loop last turned ${ago(status.beatUnixMs!, look)}`);
   }
-  if (status.phase === "error") return ill(`is in error: ${status.lastError ?? "it does not say why"}`);
+  if (status.phase === "error") {
+    return ill(`is in error: ${status.lastError ?? status.degraded ?? "it does not say why"}`);
+  }
   const { nowUnixMs } = look;
   return isServing(status) ? judgeServer(status, nowUnixMs, ill) : judgeFetcher(status, nowUnixMs, ill);
 }

@@ -60,6 +60,7 @@ export class Monitor {
         break;
       case "discovered":
         this.#discover(nowMs, nowMs);
+        this.#expect(event.infoHash, event.seq);
         break;
       case "degraded":
         this.#degraded = event.why;
@@ -147,6 +148,15 @@ export class Monitor {
   #discover(foundUnixMs: number, nowMs: number): void {
     if (this.#discoveredUnixMs === undefined) this.#advancedUnixMs = nowMs;
     this.#discoveredUnixMs = foundUnixMs;
+  }
+
+  /** What a pointer names is fetched next, where nothing more is said of that. */
+  #expect(infoHash: string, seq: number): void {
+    const { fetching } = this.#facts;
+    const known = fetching?.infoHash === infoHash
+      ? fetching
+      : { infoHash, name: undefined, originalFilename: undefined, size: undefined };
+    this.#facts = { ...this.#facts, fetching: { ...known, seq } };
   }
 
   #comeOn(progress: NonNullable<RunStatus["progress"]>, nowMs: number): void {

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { writeNoise } from "./kinds.ts";
 import { nanoSnap } from "./stage.ts";
 import { need, tempDir } from "./support.ts";
-import { LibtorrentSwarm } from "./swarm.ts";
+import { LibtorrentSwarm, TEST_KEY } from "./swarm.ts";
+import { SwarmStage } from "./swarm_stage.ts";
 
 const ARCHIVE = "nano-ledger-snapshot.7z";
 const SIZE = 3_000_000;
@@ -162,4 +163,50 @@ Deno.test({
   await swarm.limits(seed, { upLimit: 0 });
   assert.equal((await again.finished()).code, 0);
   assert.match((await say("health", "--data-dir", dir)).stderr, /^nano-snap: get ended \d+ s ago$/);
+});
+
+Deno.test({
+  name: "swarm tells of its first fetch and of what it serves, ready once it seeds",
+  ignore: need("libtorrent"),
+}, async () => {
+  await using stage = await SwarmStage.open();
+  const first = await stage.publish("abcdefgh", { upLimit: SLOW });
+  const dir = stage.dataDir;
+  await using mirror = nanoSnap([
+    ...["swarm", "--data-dir", dir, "--bind", "127.0.0.1", "--port", "0", "--metrics-port", "0"],
+    ...["--no-trackers", "--poll-interval", "1", "--dht-bootstrap", stage.swarm.bootstrap()],
+    ...["--authority", TEST_KEY],
+  ], 120_000);
+  const url = /http:\S+(?=\/metrics)/.exec((await mirror.stderrLine(/Metrics at /)).text)![0];
+  await mirror.stderrLine(/Download: /);
+  const json = await when(
+    async () => JSON.parse((await say("status", "--data-dir", dir, "--json")).stdout),
+    ({ progress }) => progress?.done_bytes > 0,
+  );
+  assert.deepEqual(
+    [json.role, json.phase, json.info_hash, json.seq, json.served, json.ready, json.healthy],
+    ["swarm", "downloading", first.hash, first.seq, false, false, true],
+  );
+  const early = await fetch(`${url}/readyz`);
+  assert.deepEqual([early.status, await early.text()], [503, "not ready: downloading\n"]);
+
+  await stage.swarm.limits(first.seed, { upLimit: 0 });
+  const seen = await when(() => scrape(url), (seen) => seen.get("ready") === 1);
+  const info = [...seen.keys()].filter((name) => name.startsWith("generation_info"));
+  assert.deepEqual(info, [
+    `generation_info{service="mirror",info_hash="${first.hash}",sequence="${first.seq}",original_filename="Nano_64_1.7z"}`,
+  ]);
+  assert.equal(seen.get('size_bytes{service="mirror"}'), first.size);
+  assert.equal(seen.get('dht_sequence{service="mirror"}'), first.seq);
+  // End game may bring a block twice.
+  const whole = await when(
+    () => scrape(url),
+    (seen) => (seen.get("bytes_downloaded_total") ?? 0) >= first.size,
+  );
+  assert.equal(whole.get('state{service="mirror",state="seeding"}'), 1);
+  const health = await say("health", "--data-dir", dir);
+  assert.deepEqual([health.code, health.stdout], [0, `swarm seeds seq ${first.seq}\n`]);
+  mirror.kill("SIGTERM");
+  assert.equal((await mirror.finished()).code, 143);
+  assert.match((await say("health", "--data-dir", dir)).stderr, /^nano-snap: swarm ended \d+ s ago/);
 });

@@ -58,6 +58,13 @@ const CASES: readonly [name: string, status: RunStatus, look: Look, isHealthy: b
     false,
     /in error: disk full$/,
   ],
+  [
+    "a mirror in error that says why in other words",
+    { ...FETCHING, phase: "error", degraded: "no snapshot was found" },
+    HERE,
+    false,
+    /in error: no snapshot was found$/,
+  ],
   ["a get that comes on", { ...FETCHING, role: "get" }, HERE, true, /^get is on its way/],
   [
     "a run that ended",

@@ -109,6 +109,16 @@ Deno.test("status() names what is served, not what is fetched, until the switch"
   });
 });
 
+Deno.test("status() names what a pointer names while nothing is served", () => {
+  const { at } = watching();
+  const seen = at(1, { kind: "discovered", seq: 1371, infoHash: "cd".repeat(32), isNews: true });
+  assert.deepEqual([seen.generation?.infoHash, seen.generation?.seq], ["cd".repeat(32), 1371]);
+  at(2, facts({ fetching: { ...fetching, name: "n" } }));
+  const again = at(3, { kind: "discovered", seq: 1372, infoHash: fetching.infoHash, isNews: false });
+  assert.deepEqual([again.generation?.torrentName, again.generation?.seq], ["n", 1372]);
+  assert.equal(at(4, standing()).generation?.seq, 1370, "what is served goes before");
+});
+
 Deno.test("status() never lets a total fall", () => {
   const { at } = watching();
   at(1, standing());
