@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Inputs } from "../../lib/cli/options.ts";
-import { readMetricsAddress } from "../../lib/cli/metrics_options.ts";
+import { readIgnoredMetrics, readMetricsAddress } from "../../lib/cli/metrics_options.ts";
 import { UsageError } from "../../lib/errors.ts";
 
 const read = (flags: Record<string, unknown>, env: Record<string, string>) =>
@@ -45,4 +45,13 @@ Deno.test("readMetricsAddress() refuses what is no port or address, even when me
     assert.throws(() => read({}, env), UsageError);
     assert.throws(() => read({}, { ...env, METRICS_ENABLED: "false" }), UsageError);
   }
+});
+
+Deno.test("readIgnoredMetrics() notes flags that mean nothing here, and refuses what is wrong anywhere", () => {
+  const read = (flags: Record<string, unknown>, env: Record<string, string>) =>
+    readIgnoredMetrics(new Inputs({ metrics: true, ...flags }, env));
+  assert.deepEqual(read({}, { METRICS_PORT: "1" }), []);
+  assert.deepEqual(read({ metrics: false }, {}), []);
+  assert.deepEqual(read({ metricsPort: "1" }, {}), ["--metrics-port has no effect here and is ignored"]);
+  assert.throws(() => read({}, { METRICS_ENABLED: "maybe" }), UsageError);
 });
