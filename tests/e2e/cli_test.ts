@@ -61,8 +61,8 @@ Deno.test("version says the version in deno.json and the key in AUTHORITY_PUBKEY
   assert.deepEqual([json.version, json.authority], [version, key]);
 });
 
-Deno.test("a bare call and an unknown flag exit 2 with one line on stderr and nothing on stdout", async () => {
-  for (const args of [[], ["--extract"], ["get", "--what"], ["get", "--port", "x"]]) {
+Deno.test("words that make no sense exit 2 with one line on stderr and nothing on stdout", async () => {
+  for (const args of [["--what"], ["--no-dht"], ["get", "--what"], ["get", "--port", "x"], ["what"]]) {
     const ended = await nanoSnap(args);
     assert.equal(ended.code, 2, args.join(" "));
     assert.equal(ended.stdout, "");
@@ -116,6 +116,30 @@ Deno.test(
     assert.match(ended.stderr, /another instance holds it \(nano-snap get, process 4711\)\n$/);
   }),
 );
+
+for (const args of [[], ["--extract"]]) {
+  Deno.test({
+    name: `a call without a command (${
+      args.join(" ") || "no word"
+    }) is a mirror: it runs until it is stopped`,
+    ignore: Deno.build.os === "windows",
+    fn: inFolder(async (folder) => {
+      const env = { DATA_DIR: join(folder, "data"), PORT: "0", DHT_BOOTSTRAP: "127.0.0.1:9" };
+      const run = start([...args, "--no-metrics", "--bind", "127.0.0.1"], env);
+      let said = "";
+      let isStopped = false;
+      for await (const text of run.stderr.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        if (isStopped || !/Listening on port \d+/.test(said)) continue;
+        isStopped = true;
+        run.kill("SIGTERM");
+      }
+      assert.equal((await run.status).code, 143, said);
+      await run.stdout.cancel();
+      assert.ok(systemFiles.stat(join(folder, "data", ".nano-snap"))?.kind === "directory");
+    }),
+  });
+}
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test({
