@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 import { create } from "./create.ts";
 import type { Effort, Row } from "./harness.ts";
 import { memory } from "./memory.ts";
+import { overlap } from "./overlap.ts";
 import { recheck } from "./recheck.ts";
 import { isMet, jsonLine, type Outcome, TABLE_HEAD, tableRow, tellBar } from "./report.ts";
 import { start } from "./start.ts";
@@ -25,7 +26,7 @@ import { update } from "./update.ts";
 import { version } from "./version.ts";
 
 /** In design.md 9's order. */
-const ROWS: readonly Row[] = [transfer, create, recheck, start, unpack, update, memory, version];
+const ROWS: readonly Row[] = [transfer, create, recheck, start, overlap, unpack, update, memory, version];
 const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;
