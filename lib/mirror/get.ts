@@ -125,7 +125,12 @@ class Run {
       await line[Symbol.asyncDispose]();
     }
     const { options, ...rest } = this.#common();
-    return await finish({ ...rest, ...options, fetched, unpacking, candidate, startedMs: this.#startedMs });
+    try {
+      return await finish({ ...rest, ...options, fetched, unpacking, candidate, startedMs: this.#startedMs });
+    } catch (error) {
+      await unpacking?.stop();
+      throw error;
+    }
   }
 
   async #discover(line: Line): Promise<Candidate> {

@@ -28,9 +28,10 @@ const note = (level: "debug" | "info" | "warning" | "error", text: string): RunE
   { kind: "note", level, logger: "mirror.discovery", text }
 );
 
-const transfer = (doneBytes: number): RunEvent => ({
+const transfer = (doneBytes: number, unpackedBytes?: number): RunEvent => ({
   kind: "transfer",
   progress: {
+    unpacked: unpackedBytes === undefined ? undefined : { doneBytes: unpackedBytes, totalBytes: 2_000_000 },
     doneBytes,
     totalBytes: 1_000_000,
     downRate: 12_400_000,
@@ -99,6 +100,15 @@ Deno.test("report() tells each change of phase in upstream's words", () => {
     lines()[1]!,
     /\[mirror\.session\] INFO: Download: 25\.0% \| State: downloading \| DL: 12\.4 MB\/s \| UL: 0 B\/s \| Peers: 5 \(Seeds: 2\) \| Connections: 7 \| ETA: 1 h 12 min$/,
   );
+});
+
+Deno.test("report() says beside a download how much of it is unpacked", () => {
+  const { view, lines } = watching();
+  view.report(transfer(250_000, 300_000));
+  assert.match(lines()[0]!, / \| ETA: 1 h 12 min \| Unpacked: 15\.0%$/);
+  const terminal = watching({ bar: true });
+  terminal.view.report(transfer(250_000, 300_000));
+  assert.match(terminal.plain(), / {2}1 h 12 min left {2}unpacked 0\.3 of 2\.0 MBESC\[K$/);
 });
 
 Deno.test("report() writes a progress line first, at each 2 % but not faster than 5 s, each minute, and at the end", () => {
