@@ -249,7 +249,7 @@ export class Follower {
     const snapshot = this.#factsOf(whole);
     this.#note(
       "info",
-      `Snapshot download complete; now seeding info_hash=${snapshot.infoHash}: ${path}, ${
+      `Snapshot download complete; now seeding info_hash=${snapshot.infoHash}: ${whole.path}, ${
         formatBytes(snapshot.size)
       }`,
     );

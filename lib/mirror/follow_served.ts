@@ -217,6 +217,6 @@ export class ServedSnapshots {
 }
 
 /** Who is in the middle of the old one may lose the connection for a moment. */
-const UNWANTED_MS = 20_000;
+const UNWANTED_MS = 10_000;
 /** Its space is not free before that. */
 const LONGEST_LEAVE_MS = 3_600_000;

@@ -2,24 +2,97 @@
 // one all the while.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { need, sha256OfFile } from "./support.ts";
-import { ARCHIVE, SwarmStage } from "./swarm_stage.ts";
+import { need } from "./support.ts";
+import { diskBytes, type Generation, type Mirror, openDeleted, SwarmStage } from "./swarm_stage.ts";
+import type { SwarmSession } from "./swarm.ts";
 
 Deno.test({
-  name: "swarm fetches the first snapshot, serves it, and ends with 143 when it is told to",
+  name: "swarm fetches the first snapshot, then two more, and serves the old one until the new one is whole",
   ignore: need("libtorrent"),
 }, async () => {
   await using stage = await SwarmStage.open();
-  const first = await stage.publish("abcdefgh");
-  await using mirror = stage.mirror();
+  const { swarm } = stage;
+  const first = await stage.publish("abcdefghijklmnopqrstuvwxyz");
+  // Half of it is the same, and the other half comes slowly.
+  const second = await stage.publish("abcdefghijklm0123456789ABC", { pointer: false, upLimit: 200_000 });
+  // Nothing is the same.
+  const third = await stage.publish("NOPQRSTUVWXYZ!$%&/()=?+*#-", { pointer: false, upLimit: 400_000 });
+  // What is served goes out evenly: a libtorrent leech with a limit of its own takes it in gulps.
+  await using mirror = stage.mirror(["--up-limit", "50K"]);
   await mirror.switched(first);
   await mirror.mustHold(first);
-  await stage.swarm.close(first.seed);
-  const dir = await stage.target();
-  const leech = await stage.swarm.addLeech({ dir, magnet: `magnet:?xt=urn:btmh:1220${first.hash}` });
-  await stage.swarm.connect(leech, await mirror.port(), { asV2: true });
-  await stage.swarm.done(leech);
-  assert.equal(sha256OfFile(join(dir, ARCHIVE)), first.sha256);
+  await swarm.close(first.seed);
+
+  await mustBeServedDuring(stage, mirror, first, async () => {
+    await stage.point(second.hash);
+    await mirror.switched(second);
+    await mirror.mustHold(second);
+    assert.equal(mirror.said(/Took 852.0 KB from /).length, 1, "what both share is not fetched");
+    const { uploaded } = await swarm.status(second.seed);
+    assert.ok(uploaded < second.size * 0.6, `${uploaded} of ${second.size} were fetched`);
+    await swarm.close(second.seed);
+  });
+  await mustBeServedDuring(stage, mirror, second, async () => {
+    await stage.point(third.hash);
+    await mirror.switched(third);
+    await mirror.mustHold(third);
+    await swarm.close(third.seed);
+  });
+  await openDeleted(mirror, 0);
+  const bytes = await diskBytes(mirror.dataDir);
+  assert.ok(bytes < third.size + 300_000, `${bytes} bytes on disk for ${third.size}`);
+  await mustBeServed(stage, mirror, third);
   await mirror.stop();
 });
+
+/** A libtorrent leech has bytes of the old one in every second until the new one is there, and after that. */
+async function mustBeServedDuring(
+  stage: SwarmStage,
+  mirror: Mirror,
+  old: Generation,
+  update: () => Promise<void>,
+): Promise<void> {
+  const dir = await stage.target();
+  const leech = await stage.swarm.addLeech({ dir, torrent: old.torrent.torrent });
+  await stage.swarm.connect(leech, await mirror.port(), { asV2: true });
+  await stage.swarm.downloaded(leech, 1);
+  const over = new AbortController();
+  const longest = longestSilence(stage, leech, over.signal);
+  longest.catch(() => {});
+  await update().finally(() => over.abort());
+  const { silentMs, downloaded } = await longest;
+  assert.ok(downloaded < old.size, "the leech is in the middle of it");
+  assert.ok(silentMs < 1000, `${silentMs} ms without a byte`);
+  // Who is in the middle of it is not cut off by the switch.
+  await stage.swarm.downloaded(leech, downloaded + 100_000);
+  await stage.swarm.close(leech);
+}
+
+/** Watches a leech. Time in which this process could not look, on a busy machine, is not counted. */
+async function longestSilence(
+  stage: SwarmStage,
+  leech: SwarmSession,
+  over: AbortSignal,
+): Promise<{ silentMs: number; downloaded: number }> {
+  let [silentMs, currentMs, downloaded] = [0, 0, 0];
+  for (let lastMs = performance.now(); !over.aborted;) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const status = await stage.swarm.status(leech);
+    const nowMs = performance.now();
+    if (status.downloaded > downloaded) currentMs = 0;
+    else currentMs += Math.min(nowMs - lastMs, 100);
+    downloaded = status.downloaded;
+    silentMs = Math.max(silentMs, currentMs);
+    lastMs = nowMs;
+  }
+  return { silentMs, downloaded };
+}
+
+/** A stranger with the hash gets it from the mirror. */
+async function mustBeServed(stage: SwarmStage, mirror: Mirror, what: Generation): Promise<void> {
+  const dir = await stage.target();
+  const leech = await stage.swarm.addLeech({ dir, magnet: `magnet:?xt=urn:btmh:1220${what.hash}` });
+  await stage.swarm.connect(leech, await mirror.port(), { asV2: true });
+  await stage.swarm.downloaded(leech, 100_000);
+  await stage.swarm.close(leech);
+}

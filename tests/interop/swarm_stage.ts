@@ -188,3 +188,20 @@ export async function jsonWhere(
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** Waits until the mirror has so many files open that have no name any more: their space is not free yet. */
+export async function openDeleted(mirror: Mirror, wanted: number): Promise<void> {
+  const folder = `/proc/${mirror.program.pid}/fd`;
+  for (let left = 400;; left--) {
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => {
+      try {
+        return Deno.readLinkSync(join(folder, name));
+      } catch {
+        return "";
+      }
+    }).filter((name) => name.endsWith(`${ARCHIVE} (deleted)`));
+    if (names.length === wanted) return;
+    assert.ok(left > 0, names.join(", "));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
