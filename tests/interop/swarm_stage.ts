@@ -43,12 +43,20 @@ export class SwarmStage implements AsyncDisposable {
     return this.temp.join("data");
   }
 
-  /** Makes a snapshot of these letters, a piece each, and has it seeded. `pointer`: put into the DHT, by default. */
+  /**
+   * Makes a snapshot of these letters, a piece each, and has it seeded.
+   *
+   * @param options.pointer Put into the DHT, by default. `announce`: its seed is named there, by default.
+   */
   async publish(
     letters: string,
-    options: Pick<SessionOptions, "upLimit"> & { readonly pointer?: boolean; readonly name?: string } = {},
+    options: Pick<SessionOptions, "upLimit"> & {
+      readonly pointer?: boolean;
+      readonly announce?: boolean;
+      readonly name?: string;
+    } = {},
   ): Promise<Generation> {
-    const { pointer = true, name = ARCHIVE, ...session } = options;
+    const { pointer = true, announce: dht = true, name = ARCHIVE, ...session } = options;
     const dir = this.temp.join(`generation-${++this.#generations}`);
     await Deno.mkdir(dir);
     const path = join(dir, name);
@@ -59,7 +67,7 @@ export class SwarmStage implements AsyncDisposable {
       pieceSize: PIECE,
       xSnapshot: { original_filename: `Nano_64_${this.#generations}.7z` },
     });
-    const seed = await this.swarm.addSeed({ dir, torrent: torrent.torrent, dht: true, ...session });
+    const seed = await this.swarm.addSeed({ dir, torrent: torrent.torrent, dht, ...session });
     const hash = torrent.v2!;
     const seq = pointer ? await this.point(hash) : undefined;
     return { torrent, hash, path, sha256: sha256OfFile(path), size: torrent.size, seed, seq };
@@ -71,10 +79,14 @@ export class SwarmStage implements AsyncDisposable {
   }
 
   /** Starts a mirror that looks every second. */
-  mirror(more: readonly string[] = [], env: Record<string, string> = {}): Mirror {
+  mirror(
+    more: readonly string[] = [],
+    env: Record<string, string> = {},
+    bootstrap: string = this.swarm.bootstrap(),
+  ): Mirror {
     const where = ["--data-dir", this.dataDir, "--bind", "127.0.0.1", "--port", "0", "--no-trackers"];
     const how = ["--poll-interval", "1", "--no-metrics", "--log-level", "debug", "--json"];
-    const whose = ["--dht-bootstrap", this.swarm.bootstrap(), "--authority", TEST_KEY];
+    const whose = ["--dht-bootstrap", bootstrap, "--authority", TEST_KEY];
     return new Mirror(nanoSnap(["swarm", ...where, ...how, ...whose, ...more], 180_000, env), this.dataDir);
   }
 
@@ -106,6 +118,14 @@ export class Mirror implements AsyncDisposable {
   /** The lines that match. */
   said(pattern: RegExp): string[] {
     return this.program.stderrLines.map(({ text }) => text).filter((text) => pattern.test(text));
+  }
+
+  /** Resolves when it has said that it seeds this one, from before or just now. */
+  async seeding(what: Generation, deadlineMs = 60_000): Promise<void> {
+    await this.program.stderrLine(
+      new RegExp(`(now seeding info_hash=|Seeding /.*, )${what.hash}`),
+      deadlineMs,
+    );
   }
 
   /** What upstream's state files and the disk say when this one is current. */
