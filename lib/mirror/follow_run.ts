@@ -64,6 +64,8 @@ export class Follower {
   #phase: Phase = "starting";
   #trouble: string | undefined;
   #foundUnixMs: number | undefined;
+  /** What could not be written last: told once, and not at each state. */
+  #unwritten: string | undefined;
 
   constructor(parts: FollowerOptions) {
     this.#parts = parts;
@@ -269,7 +271,8 @@ export class Follower {
       write();
     } catch (error) {
       if (!(error instanceof SnapError)) throw error;
-      this.#note("warning", error.message);
+      if (error.message !== this.#unwritten) this.#note("warning", error.message);
+      this.#unwritten = error.message;
     }
   }
 

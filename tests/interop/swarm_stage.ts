@@ -49,7 +49,7 @@ export class SwarmStage implements AsyncDisposable {
    * @param options.pointer Put into the DHT, by default. `announce`: its seed is named there, by default.
    */
   async publish(
-    letters: string,
+    letters: string | readonly string[],
     options: Pick<SessionOptions, "upLimit"> & {
       readonly pointer?: boolean;
       readonly announce?: boolean;
@@ -164,8 +164,8 @@ export class Mirror implements AsyncDisposable {
   }
 }
 
-/** Pieces of noise, one for each letter. */
-export function contentOf(letters: string): Uint8Array {
+/** Pieces of noise, one for each letter (or word). */
+export function contentOf(letters: string | readonly string[]): Uint8Array {
   const bytes = new Uint8Array(letters.length * PIECE);
   for (const [i, letter] of [...letters].entries()) {
     let state = createHash("sha256").update(letter).digest().readUInt32LE(0) | 1;
