@@ -47,6 +47,11 @@ export function printable(text: string): string {
   );
 }
 
+/** A path as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** The largest unit in which one decimal still says at least "1.0". */
 function unitFor(bytes: number): number {
   let unit = 0;

@@ -17,7 +17,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   mirror: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   producer: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   status: ["snapshot", "torrent", "extract", "ledger"],
-  cli: ["mirror", "producer", "status", "line", "snapshot", "dht", "torrent", "extract", "ledger", "release"],
+  inspect: ["mirror", "snapshot", "torrent", "extract", "ledger"],
+  cli: [
+    "inspect",
+    "mirror",
+    "producer",
+    "status",
+    "line",
+    "snapshot",
+    "dht",
+    "torrent",
+    "extract",
+    "ledger",
+    "release",
+  ],
   io: [], // implements lib/ports.ts; nothing in lib imports it
 };
 

@@ -1,13 +1,15 @@
 // What a command is given besides its words: the machine, the two streams, and facts about both. main.ts makes the
 // real one; a test makes its own and reads what was written.
 
+import type { InspectMachine } from "../inspect/machine.ts";
 import type { Machine } from "../mirror/machine.ts";
 import type { RunMachine } from "../producer/run.ts";
 import type { Clock, OwnProgram, Programs } from "../ports.ts";
 import type { WatchMachine } from "../status/watch.ts";
 
 /** What any command may need of the machine. */
-export interface CliMachine extends Machine, RunMachine, WatchMachine {
+export interface CliMachine extends Machine, RunMachine, WatchMachine, InspectMachine {
+  readonly checker: Machine["checker"];
   readonly http: RunMachine["http"];
   readonly net: Machine["net"];
   readonly programs: Programs;

@@ -2,7 +2,7 @@
 // JSON object, always on one line and with the same keys.
 
 import type { GetOptions, GetResult } from "../mirror/options.ts";
-import { formatBytes, formatRate, formatSeconds } from "../format.ts";
+import { formatBytes, formatRate, formatSeconds, shellWord } from "../format.ts";
 
 /** One JSON object with a newline. What does not apply is null. */
 export function getJson(result: GetResult): string {
@@ -74,11 +74,6 @@ function fetchedText(result: GetResult): string {
 function nextText(result: GetResult, options: Pick<GetOptions, "extract">): string {
   if (!options.extract) return "nano-snap get --extract, with the same options, unpacks the ledger";
   return `stop the node, then: mv ${shellWord(result.path)} ~/Nano/data.ldb`;
-}
-
-/** A path as one word of a POSIX shell. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 const NAME_COLUMNS = 14;

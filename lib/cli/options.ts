@@ -182,8 +182,8 @@ export function readCommonSettings(
   };
 }
 
-/** Flags win over the environment; two names on one level must agree. */
-function readAuthority(inputs: Inputs): Uint8Array {
+/** Flags win over the environment; two names on one level must agree. @throws {UsageError} */
+export function readAuthority(inputs: Inputs): Uint8Array {
   const byFlag = ["--authority", "--producer-signing-pubkey", "--authority-pubkey"].map((flag) =>
     inputs.text(flag)
   );

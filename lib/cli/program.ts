@@ -12,7 +12,7 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../about.ts";
 import { EXIT, Interrupted, InvariantBroken, UsageError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, ToldFailure } from "./failure.ts";
 import { addVersion, versionText } from "./version.ts";
 
 /**
@@ -35,7 +35,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const { exitCode, text, json } = failureOf(causeOf(error, callOf(program, words), context.signal));
     context.stderr(text);
-    if (args.includes("--json")) context.stdout(json);
+    if (args.includes("--json") && !(error instanceof ToldFailure)) context.stdout(json);
     return exitCode;
   }
 }
@@ -132,6 +132,8 @@ const COMMANDS: readonly LazyCommand[] = [
   { names: ["get", "once"], load: async () => (await import("./get.ts")).addGet },
   { names: ["swarm"], load: async () => (await import("./swarm.ts")).addSwarm },
   { names: ["produce"], load: async () => (await import("./produce.ts")).addProduce },
+  { names: ["inspect"], load: async () => (await import("./inspect.ts")).addInspect },
+  { names: ["verify"], load: async () => (await import("./verify.ts")).addVerify },
   { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
   { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
   { names: ["upgrade"], load: async () => (await import("./upgrade.ts")).addUpgrade },
@@ -146,8 +148,6 @@ const COMMANDS: readonly LazyCommand[] = [
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 /** Announced, not made yet: saying so is better than "unknown command". */
 const LATER_COMMANDS = [
-  "verify",
-  "inspect",
   "doctor",
 ] as const;
 const LATER_OPTIONS = ["--install", "--web-seed"] as const;

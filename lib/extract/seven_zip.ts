@@ -35,6 +35,17 @@ export async function unpackSevenZip(source: ArchiveSource, sink: LedgerSink): P
   if (code !== 0) throw new BadArchive(faultOf(complaints));
 }
 
+/**
+ * What the archive's own list says of its entries, as 7-Zip names it: "Path", "Size", "Packed Size", "CRC", "Method".
+ * Nothing is unpacked.
+ *
+ * @throws {BadArchive} Damaged, encrypted, or with more entries than a ledger's archive can have.
+ */
+export async function listSevenZip(source: ArchiveSource): Promise<readonly ReadonlyMap<string, string>[]> {
+  checkStartHeader(source);
+  return entriesIn(await list(source));
+}
+
 /** The 32 bytes that say where the archive's directory lies: with it, a cut is seen before anything is decoded. */
 function checkStartHeader(source: ArchiveSource): void {
   const head = headOf(source, START_HEADER_BYTES);
@@ -67,13 +78,25 @@ async function list(source: ArchiveSource): Promise<string> {
 }
 
 /**
- * Reads `key = value` lines, an empty line between entries. A name cannot smuggle in a line: 7-Zip prints control
- * characters as "_", and a second value for a key is refused all the same.
+ * The declared size of the one entry of a list.
  *
- * @returns The declared size of the one entry.
  * @throws {BadArchive} When the list is anything but one plain, unencrypted `data.ldb`.
  */
 export function parseListing(text: string): number {
+  const entries = entriesIn(text);
+  if (entries.length === 0) throw new BadArchive("it holds no entry");
+  for (const one of entries) checkListed(one);
+  if (entries.length > 1) {
+    throw new BadArchive(`it holds more than one entry, also ${showName(entries[1]!.get("Path") ?? "")}`);
+  }
+  return Number(entries[0]!.get("Size"));
+}
+
+/**
+ * Reads `key = value` lines, an empty line between entries. A name cannot smuggle in a line: 7-Zip prints control
+ * characters as "_", and a second value for a key is refused all the same.
+ */
+function entriesIn(text: string): Map<string, string>[] {
   const entries: Map<string, string>[] = [];
   let entry: Map<string, string> | undefined;
   for (const line of text.split("\n").map((line) => line.replace(/\r$/, ""))) {
@@ -88,12 +111,7 @@ export function parseListing(text: string): number {
     if (entry.has(key)) throw new BadArchive("its list of entries cannot be read");
     entry.set(key, value);
   }
-  if (entries.length === 0) throw new BadArchive("it holds no entry");
-  for (const one of entries) checkListed(one);
-  if (entries.length > 1) {
-    throw new BadArchive(`it holds more than one entry, also ${showName(entries[1]!.get("Path") ?? "")}`);
-  }
-  return Number(entries[0]!.get("Size"));
+  return entries;
 }
 
 function checkListed(entry: ReadonlyMap<string, string>): void {

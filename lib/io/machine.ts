@@ -3,6 +3,7 @@
 
 import type { Clock, Files, HttpClient, HttpStreams, Net, OwnProgram, Programs, Random } from "../ports.ts";
 import { WorkerMills } from "./block_client.ts";
+import { WorkerTester } from "./archive_test_client.ts";
 import { WorkerChecker } from "./check_client.ts";
 import { systemClock } from "./clock.ts";
 import { WorkerExtractor } from "./extract_client.ts";
@@ -28,6 +29,7 @@ export class SystemMachine {
   readonly mills: WorkerMills = new WorkerMills(navigator.hardwareConcurrency);
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
+  readonly tester: WorkerTester = new WorkerTester();
   readonly examiner: WorkerExaminer = new WorkerExaminer(navigator.hardwareConcurrency);
   readonly packer: WorkerPacker = new WorkerPacker();
   readonly cores: number = navigator.hardwareConcurrency;

@@ -1,0 +1,192 @@
+// Proves what lies on disk, with nothing but what lies on disk: the job of `nano-snap verify`. Whatever can be checked
+// of a file is checked: its bytes against its torrent, who signed for that torrent, an archive by unpacking it to
+// nowhere, a ledger page by page.
+
+import { basename, join } from "node:path";
+import { toHex } from "../bytes.ts";
+import { PathUnusable, UsageError, VerificationFailed } from "../errors.ts";
+import type { Report } from "../events.ts";
+import { formatBytes, shortHash } from "../format.ts";
+import { nameOf } from "../mirror/content_options.ts";
+import { ARCHIVE_NAME, LEDGER_NAME } from "../mirror/data_dir.ts";
+import { isCurrent } from "../mirror/installed.ts";
+import { signedItemOf } from "../mirror/mirror_state.ts";
+import type { Metainfo } from "../torrent/metainfo.ts";
+import type { Check } from "./checks.ts";
+import { findTorrent, installedAt, metaBeside, type NamedTorrent } from "./find_torrent.ts";
+import { checkLedger } from "./ledger_check.ts";
+import type { InspectMachine } from "./machine.ts";
+import { checkPieces } from "./pieces_check.ts";
+import { type FileSubject, fileSubject } from "./subject.ts";
+
+export interface VerifyOptions {
+  /** Absolute. A file, a torrent's folder, or a data directory. */
+  readonly path: string;
+  readonly torrent: NamedTorrent | undefined;
+  /** Whose signature counts. */
+  readonly authorityKey: Uint8Array;
+  readonly salt: Uint8Array;
+}
+
+export interface Verified {
+  readonly path: string;
+  readonly isGood: boolean;
+  readonly checks: readonly Check[];
+  readonly elapsedMs: number;
+}
+
+/**
+ * Checks all that can be checked.
+ *
+ * @throws {UsageError} When there is nothing to check it by.
+ * @throws {PathUnusable | MetainfoInvalid | OperationFailed} What is wrong with its content is no error, but a check.
+ */
+export async function verify(
+  options: VerifyOptions,
+  machine: InspectMachine,
+  report: Report,
+  signal: AbortSignal,
+): Promise<Verified> {
+  const startedMs = machine.clock.nowMs();
+  const checks: Check[] = [];
+  for (const path of subjectsIn(options, machine)) {
+    checks.push(...await new Verification(options, path, { machine, report, signal }).checks());
+  }
+  const isGood = checks.every(({ result }) => result !== "bad");
+  return { path: options.path, isGood, checks, elapsedMs: machine.clock.nowMs() - startedMs };
+}
+
+/** A data directory stands for what is kept in it under a name. */
+function subjectsIn({ path, torrent }: VerifyOptions, { files }: InspectMachine): string[] {
+  const facts = files.stat(path);
+  if (facts === undefined) throw new PathUnusable(`Cannot read ${path}: there is no such file or folder`);
+  if (facts.kind !== "directory") return [path];
+  if (torrent !== undefined || files.stat(`${path}.torrent`) !== undefined) return [path];
+  const kept = [ARCHIVE_NAME, LEDGER_NAME].map((name) => join(path, name));
+  const there = kept.filter((one) => files.stat(one)?.kind === "file");
+  if (there.length > 0) return there;
+  throw new UsageError(
+    `Cannot verify ${path}: it holds neither ${ARCHIVE_NAME} nor ${LEDGER_NAME}; name a file, or --torrent`,
+  );
+}
+
+/** Of one file, or of a torrent's folder. */
+class Verification {
+  readonly #options: VerifyOptions;
+  readonly #path: string;
+  readonly #means: {
+    readonly machine: InspectMachine;
+    readonly report: Report;
+    readonly signal: AbortSignal;
+  };
+
+  constructor(
+    options: VerifyOptions,
+    path: string,
+    means: { machine: InspectMachine; report: Report; signal: AbortSignal },
+  ) {
+    this.#options = options;
+    this.#path = path;
+    this.#means = means;
+  }
+
+  async checks(): Promise<Check[]> {
+    const { files } = this.#means.machine;
+    const isFolder = files.stat(this.#path)?.kind === "directory";
+    const subject = isFolder ? undefined : fileSubject(this.#path, files);
+    const torrent = findTorrent(this.#path, this.#options.torrent, files);
+    const checks: Check[] = [];
+    if (torrent !== undefined) checks.push(...this.#pointer(torrent), await this.#pieces(torrent, isFolder));
+    if (subject?.kind === "archive") checks.push(await this.#archive());
+    if (subject?.kind === "ledger") checks.push(...await checkLedger(this.#path, this.#means));
+    if (subject !== undefined) checks.push(...this.#broken(subject, checks.length), ...this.#record());
+    if (checks.length === 0) {
+      throw new UsageError(
+        `Cannot verify ${this.#path}: it is neither an archive nor a ledger, and nothing says of which torrent it is; ` +
+          "name that with --torrent",
+      );
+    }
+    return checks;
+  }
+
+  /** Who signed for this torrent, where a mirror wrote that down. */
+  #pointer({ info }: Metainfo): Check[] {
+    const { authorityKey: publicKey, salt } = this.#options;
+    const about = { path: this.#path, check: "pointer" } as const;
+    const meta = metaBeside(this.#path, this.#means.machine.files);
+    if (meta["dht_signature"] === undefined) return [];
+    const item = signedItemOf(meta, { publicKey, salt });
+    const who = toHex(publicKey);
+    if (item === undefined) {
+      return [{ ...about, result: "warning", detail: `what is recorded beside it was not signed by ${who}` }];
+    }
+    if (meta["torrent_info_hash"] !== nameOf(info)) {
+      const other = shortHash(String(meta["torrent_info_hash"]));
+      return [{
+        ...about,
+        result: "warning",
+        detail: `${who} signed torrent ${other} at seq ${item.seq}, not this one`,
+      }];
+    }
+    return [{ ...about, result: "good", detail: `signed by ${who} at seq ${item.seq}` }];
+  }
+
+  #pieces(torrent: Metainfo, isFolder: boolean): Promise<Check> {
+    const { info } = torrent;
+    if (info.isSingleFile === isFolder) {
+      const is = isFolder ? "a folder, its torrent is of one file" : "a file, its torrent is of several";
+      return Promise.resolve({ path: this.#path, check: "pieces", result: "bad", detail: `it is ${is}` });
+    }
+    // The folder may have another name than the torrent.
+    const paths = isFolder ? info.files.map((file) => join(this.#path, ...file.path)) : [this.#path];
+    return checkPieces(torrent, this.#path, paths, this.#means);
+  }
+
+  async #archive(): Promise<Check> {
+    const { machine, report, signal } = this.#means;
+    const about = { path: this.#path, check: "archive" } as const;
+    try {
+      const { format, size } = await machine.tester.test({
+        archive: this.#path,
+        signal,
+        onProgress: (doneBytes, totalBytes) =>
+          report({ kind: "work", label: "Unpacking to nowhere", doneBytes, totalBytes }),
+      });
+      return {
+        ...about,
+        result: "good",
+        detail: `${format}, unpacks to ${formatBytes(size)} (${size} bytes)`,
+      };
+    } catch (error) {
+      if (!(error instanceof VerificationFailed)) throw error;
+      return { ...about, result: "bad", detail: error.message };
+    }
+  }
+
+  /** A file that by its name should be more than what its first bytes are. */
+  #broken({ kind }: FileSubject, others: number): Check[] {
+    const isNamed = /\.(7z|zst|gz|tar|ldb)$/i.test(basename(this.#path));
+    if (kind !== "unknown" || !isNamed) return [];
+    // Its pieces may be right all the same: then it is what was published.
+    const result = others > 0 ? "warning" : "bad";
+    const detail = "its first bytes are neither an archive's nor a ledger's";
+    return [{ path: this.#path, check: "archive", result, detail }];
+  }
+
+  #record(): Check[] {
+    const { files } = this.#means.machine;
+    const installed = installedAt(this.#path, files);
+    if (installed === undefined) return [];
+    const about = { path: this.#path, check: "record" } as const;
+    const name = shortHash(installed.v2);
+    const facts = files.stat(this.#path);
+    if (isCurrent({ ...installed, path: this.#path }, { ...installed, path: this.#path }, facts)) {
+      return [{
+        ...about,
+        result: "good",
+        detail: `as it was finished from torrent ${name}: size, time, inode`,
+      }];
+    }
+    return [{ ...about, result: "warning", detail: `touched since it was finished from torrent ${name}` }];
+  }
+}
