@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
 import type { Effort, Row } from "./harness.ts";
+import { ledger } from "./ledger.ts";
 import { memory } from "./memory.ts";
 import { overlap } from "./overlap.ts";
 import { recheck } from "./recheck.ts";
@@ -26,7 +27,18 @@ import { update } from "./update.ts";
 import { version } from "./version.ts";
 
 /** In design.md 9's order. */
-const ROWS: readonly Row[] = [transfer, create, recheck, start, overlap, unpack, update, memory, version];
+const ROWS: readonly Row[] = [
+  transfer,
+  create,
+  recheck,
+  start,
+  overlap,
+  unpack,
+  update,
+  ledger,
+  memory,
+  version,
+];
 const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
 const SMOKE_TOLERANCE = 0.5;

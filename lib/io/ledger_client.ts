@@ -6,7 +6,14 @@ import { conclude, progressOf } from "../ledger/examine.ts";
 import type { Examination, ExaminationJob, LedgerExaminer } from "../ledger/examination.ts";
 import { addFindings, type Findings } from "../ledger/findings.ts";
 import { planExamination } from "../ledger/plan.ts";
-import { CONTROL_WORDS, ExaminingThread, STOP, SUBTREES_DONE, taskOf } from "../ledger/thread.ts";
+import {
+  CONTROL_WORDS,
+  ExaminingThread,
+  STOP,
+  SUBTREES_DONE,
+  taskOf,
+  type ThreadTask,
+} from "../ledger/thread.ts";
 import { nextTurn } from "../turn.ts";
 import { systemFiles } from "./files.ts";
 import type { LedgerAnswer, LedgerTask } from "./ledger_worker.ts";
@@ -31,14 +38,14 @@ export class WorkerExaminer implements LedgerExaminer {
     const file = systemFiles.open(path, "read");
     const workers: LedgerWorker[] = [];
     try {
-      const plan = planExamination(file, tables);
+      // They start while this thread plans.
       const count = Math.min(this.#threads - 1, Math.floor(file.facts().size / this.#bytesPerWorker));
       const control = new Int32Array(new SharedArrayBuffer(4 * (CONTROL_WORDS + count)));
-      const task = { ...taskOf(plan, control), path };
+      for (let i = 0; i < count; i++) workers.push(new LedgerWorker(path, control, CONTROL_WORDS + i));
+      const plan = planExamination(file, tables);
+      const task = taskOf(plan, control);
       const tell = () => onProgress(progressOf(plan, control));
-      for (let i = 0; i < count; i++) {
-        workers.push(new LedgerWorker({ ...task, joined: CONTROL_WORDS + i }, tell));
-      }
+      for (const worker of workers) worker.begin(task, tell);
       const thread = new ExaminingThread(file, task);
       for (let next = thread.step(); next !== "done"; next = thread.step()) {
         tell();
@@ -62,32 +69,43 @@ export class WorkerExaminer implements LedgerExaminer {
 /** One Worker and what became of it. */
 class LedgerWorker {
   readonly #worker: Worker;
-  readonly #task: LedgerTask;
+  readonly #path: string;
+  readonly #control: Int32Array;
+  readonly #joined: number;
   readonly #last: Promise<LedgerAnswer>;
+  #tell = () => {};
   #failure: Error | undefined;
 
-  constructor(task: LedgerTask, tell: () => void) {
-    this.#task = task;
+  /** @param joined The place in `control` at which it says that it takes part. */
+  constructor(path: string, control: Int32Array, joined: number) {
+    this.#path = path;
+    this.#control = control;
+    this.#joined = joined;
     // A static URL: it is how `deno compile` learns which module the binary must carry.
     this.#worker = new Worker(new URL("./ledger_worker.ts", import.meta.url), { type: "module" });
     this.#last = new Promise((resolve) => {
       this.#worker.onmessage = ({ data }: MessageEvent<LedgerAnswer>) => {
-        if (data.kind === "progress") return tell();
+        if (data.kind === "progress") return this.#tell();
         if (data.kind === "failed") this.#failure = errorOf(data);
         resolve(data);
       };
       this.#worker.onerror = (event) => {
         event.preventDefault();
-        this.#failure = new OperationFailed(`Cannot check ${task.path}: the Worker failed: ${event.message}`);
+        this.#failure = new OperationFailed(`Cannot check ${path}: the Worker failed: ${event.message}`);
         resolve({ kind: "stopped" });
       };
     });
-    this.#worker.postMessage(task);
+  }
+
+  begin(task: ThreadTask, tell: () => void): void {
+    this.#tell = tell;
+    const message: LedgerTask = { ...task, path: this.#path, joined: this.#joined };
+    this.#worker.postMessage(message);
   }
 
   /** Whether it has opened the file and takes work. */
   get hasJoined(): boolean {
-    return Atomics.load(this.#task.control, this.#task.joined) !== 0;
+    return Atomics.load(this.#control, this.#joined) !== 0;
   }
 
   throwIfFailed(): void {
@@ -96,14 +114,14 @@ class LedgerWorker {
 
   /** All that it has found. @throws Why it failed. @throws The signal's reason. */
   async findings(signal: AbortSignal): Promise<Findings> {
-    const stop = () => void Atomics.store(this.#task.control, STOP, 1);
+    const stop = () => void Atomics.store(this.#control, STOP, 1);
     signal.addEventListener("abort", stop);
     try {
       const last = await this.#last;
       signal.throwIfAborted();
       this.throwIfFailed();
       if (last.kind !== "done") {
-        throw new OperationFailed(`Cannot check ${this.#task.path}: a Worker stopped`);
+        throw new OperationFailed(`Cannot check ${this.#path}: a Worker stopped`);
       }
       return last.findings;
     } finally {
@@ -113,7 +131,7 @@ class LedgerWorker {
 
   /** Ends it; when it has the file open, only after that is closed. */
   async end(): Promise<void> {
-    Atomics.store(this.#task.control, STOP, 1);
+    Atomics.store(this.#control, STOP, 1);
     if (this.hasJoined) await this.#last;
     this.#worker.terminate();
   }
