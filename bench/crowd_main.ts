@@ -27,7 +27,7 @@ const optionsOf = (n: number): GetOptions => ({
   downLimit: undefined,
   upLimit: undefined,
   discoverTimeoutMs: 60_000,
-  stallTimeoutMs: 60_000,
+  stallTimeoutMs: 0,
 });
 
 const startedMs = performance.now();

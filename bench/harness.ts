@@ -13,6 +13,8 @@ export interface Effort {
   readonly pairs: number;
   /** The whole matrix of issue 5 instead of design.md 9's rows. */
   readonly full: boolean;
+  /** What a variant of the matrix must have in its name. */
+  readonly variant: string;
   /** Where data lies while the bench runs: fast, and large enough for three times `size`. */
   readonly folder: string;
 }

@@ -3,6 +3,7 @@
 //
 //   --smoke     "leech" and "recheck", 256 MiB, one turn: fails only at less than half of a bar, twice in a row
 //   --full      the whole matrix, hours of it (`deno task bench:full`)
+//   --variant T only those of the matrix with T in their name: "8 seeds", "50 leeches", "4 GiB in 16 KiB"
 //   --pairs N   how often each side runs (5; 3 with --full)
 //   --size N    MiB of content (1024)
 //   --dir DIR   where data lies meanwhile (memory if there is enough, otherwise the disk)
@@ -51,12 +52,13 @@ const { values, positionals } = parseArgs({
   options: {
     smoke: { type: "boolean", default: false },
     full: { type: "boolean", default: false },
+    variant: { type: "string", default: "" },
     pairs: { type: "string" },
     size: { type: "string" },
     dir: { type: "string" },
   },
 });
-const { smoke, full } = values;
+const { smoke, full, variant } = values;
 const known = ROWS.flatMap(({ names }) => names);
 const wanted = positionals.length > 0 ? positionals : smoke ? SMOKE_ROWS : known;
 for (const name of wanted) {
@@ -68,7 +70,7 @@ const folder = await Deno.makeTempDir({
   dir: values.dir ?? roomyFolder(3 * (full ? MATRIX_BYTES : size)),
   prefix: "nano-snap-bench-",
 });
-const effort: Effort = { size, pairs, full, folder };
+const effort: Effort = { size, pairs, full, variant, folder };
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   // What was started dies with this process.
   Deno.addSignalListener(signal, () => {

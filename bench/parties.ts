@@ -133,5 +133,12 @@ export function addUp(parts: readonly Spent[]): Spent {
   };
 }
 
-/** With libtorrent's own 500 KB a fast leech of either kind waits for the seed's next look at its queue. */
-const THEIR_SEED = { send_buffer_watermark: 4 << 20, send_socket_buffer_size: 4 << 20 };
+/**
+ * With libtorrent's own 500 KB a fast leech of either kind waits for the seed's next look at its queue; with its own
+ * queue of 5 a crowd that comes at once waits for the second and third SYN.
+ */
+const THEIR_SEED = {
+  send_buffer_watermark: 4 << 20,
+  send_socket_buffer_size: 4 << 20,
+  listen_queue_size: 200,
+};

@@ -53,7 +53,7 @@ async function firstBlockMs(stage: Stage): Promise<number> {
 
 /** What a run leaves beside the content stays. */
 async function forgetContent(dataDir: string): Promise<void> {
-  const kept = new Set(["dht.json", "trust.json", "torrents"]);
+  const kept = new Set(["dht.json", "peers.json", "trust.json", "torrents"]);
   for await (const { name } of Deno.readDir(dataDir)) {
     if (name !== ".nano-snap") await Deno.remove(join(dataDir, name), { recursive: true });
   }

@@ -36,7 +36,9 @@ export const transfer: Row = {
   names: ["leech", "seed", "pair"],
   async *run(effort, wanted) {
     const pairings = (Object.keys(BARS) as Pairing[]).filter((name) => wanted.has(name));
-    for (const variant of effort.full ? matrix() : [mainOf(effort)]) yield* run(variant, effort, pairings);
+    for (const variant of effort.full ? matrix() : [mainOf(effort)]) {
+      if (variant.name.includes(effort.variant)) yield* run(variant, effort, pairings);
+    }
   },
 };
 
@@ -89,7 +91,7 @@ async function* run(
     });
     for (let turn = 0; turn < effort.pairs; turn++) {
       const base = await scene.move(scene.theirSeeds, theirLeech, turn);
-      for (const pairing of pairings) {
+      for (const pairing of pairings.filter((one) => isPossible(variant, one))) {
         const seeds = hasOurSeed(pairing) ? scene.ourSeeds! : scene.theirSeeds;
         const costs = await scene.move(seeds, pairing === "seed" ? theirLeech : ourLeech, turn);
         ours[pairing].push(costs[pairing]);
@@ -98,12 +100,22 @@ async function* run(
     }
     const size = variant.size * variant.leeches;
     for (const pairing of pairings) {
+      if (!isPossible(variant, pairing)) {
+        const missing = "not measured: our crowd has one address here, of which our seed takes 8 connections";
+        yield { row: pairing + variant.name, figure: "", bars: [], missing };
+        continue;
+      }
       const sides = { ours: ours[pairing], theirs: theirs[pairing] };
       yield compared({ row: pairing + variant.name, size, ...sides, bars: BARS[pairing] });
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** A crowd of ours has one address here, and our seed takes eight connections of one: that would be what is measured. */
+function isPossible({ leeches }: Variant, pairing: Pairing): boolean {
+  return pairing !== "pair" || leeches === 1;
 }
 
 function hasOurSeed(pairing: Pairing): boolean {

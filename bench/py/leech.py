@@ -42,8 +42,10 @@ os.set_blocking(ready, False)
 os.set_blocking(wake, False)
 metadata = lt.torrent_info(job["torrent"])
 sessions = []
-for _ in range(job["count"]):
-    session = lt.session(SETTINGS)
+for n in range(job["count"]):
+    # A crowd has an address each: a seed may refuse a host that wants too many places.
+    own = {"listen_interfaces": f"127.0.0.{n + 2}:0", "outgoing_interfaces": f"127.0.0.{n + 2}"} if n > 0 else {}
+    session = lt.session({**SETTINGS, **own})
     session.set_alert_fd(wake)
     sessions.append(session)
 started = time.monotonic()
