@@ -29,8 +29,7 @@ export const ACCEPTED: Readonly<Record<string, string>> = {
   "--private-key": "Refused with exit 2: a key on the command line is seen by everybody.",
   "--producer-signing-pubkey": "`--authority`",
   "--seed-peer": "`--peer`, but a bad entry is only a warning, as in `SEED_PEERS`.",
-  "--web-seed-mode": "Nothing.",
-  "--web-seed-url": "Nothing.",
+  "--web-seed-url": "`--web-seed`",
 };
 
 /** The page, before `deno fmt`. */

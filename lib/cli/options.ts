@@ -10,7 +10,9 @@ import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import { trackerUrl } from "../torrent/urls.ts";
 import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
+import type { WebSeedSettings } from "../torrent/web_seeds.ts";
 import type { LogFormat, LogLevel } from "../status/log.ts";
+import { Inputs } from "./inputs.ts";
 import {
   type Given,
   parseAddress,
@@ -23,45 +25,9 @@ import {
   parseSize,
   refused,
 } from "./values.ts";
+import { addWebSeedOptions, readWebSeeds } from "./web_seed_options.ts";
 
-/** What was given, by flag or environment. An empty variable counts as not set: compose files make such. */
-export class Inputs {
-  readonly #flags: Readonly<Record<string, unknown>>;
-  readonly #env: Readonly<Record<string, string | undefined>>;
-
-  constructor(flags: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string | undefined>>) {
-    this.#flags = flags;
-    this.#env = env;
-  }
-
-  /** The flag's value, otherwise the first variable's that is set. */
-  text(flag: string, ...variables: readonly string[]): Given | undefined {
-    const value = this.#flags[memberOf(flag)];
-    if (typeof value === "string") return { text: value, name: flag };
-    return variables.map((name) => this.variable(name)).find((given) => given !== undefined);
-  }
-
-  /** Every value of a flag that may come several times. */
-  list(flag: string): Given[] {
-    const values = this.#flags[memberOf(flag)];
-    return Array.isArray(values) ? values.map((text) => ({ text: String(text), name: flag })) : [];
-  }
-
-  variable(name: string): Given | undefined {
-    const text = this.#env[name]?.trim();
-    return text === undefined || text === "" ? undefined : { text, name };
-  }
-
-  /** Whether a flag without value is there. */
-  isOn(flag: string): boolean {
-    return this.#flags[memberOf(flag)] === true;
-  }
-
-  /** Whether `--no-<name>` is there. */
-  isOff(name: string): boolean {
-    return this.#flags[name] === false;
-  }
-}
+export { Inputs };
 
 /** How a run shows itself. */
 export interface ViewSettings {
@@ -87,6 +53,8 @@ export interface CommonSettings {
   /** Bytes per second; undefined for no limit. */
   readonly downLimit: number | undefined;
   readonly upLimit: number | undefined;
+  readonly webSeeds: WebSeedSettings;
+  readonly webSeedLimit: number | undefined;
   /** Sentences for the user: what was given and has no effect. */
   readonly warnings: readonly string[];
 }
@@ -113,13 +81,12 @@ export function addCommonOptions(command: Command, withoutMeaning: readonly stri
     .option("--tracker <url>", "also tell this tracker, http(s) or udp; may be repeated", collect)
     .option("--no-trackers", "tell no tracker, not even the torrent's own")
     .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
-    .option("--up-limit <rate>", "the same for what others get from here (default: 0)")
+    .option("--up-limit <rate>", "the same for what others get from here (default: 0)");
+  addWebSeedOptions(command)
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
     .addOption(hidden("--producer-signing-pubkey <hex>"))
     .addOption(hidden("--authority-pubkey <hex>"))
-    .addOption(hidden("--seed-peer <host:port>").argParser(collect))
-    .addOption(hidden("--web-seed-url <url>"))
-    .addOption(hidden("--web-seed-mode <mode>"));
+    .addOption(hidden("--seed-peer <host:port>").argParser(collect));
   for (const flag of withoutMeaning) command.addOption(hidden(`${flag} <value>`));
   return command;
 }
@@ -146,7 +113,7 @@ export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): Vie
 }
 
 /**
- * @param withoutMeaning Flags that the command takes and does not use, besides those that none does.
+ * @param withoutMeaning Flags that the command takes and does not use.
  * @throws {UsageError}
  */
 export function readCommonSettings(
@@ -161,7 +128,7 @@ export function readCommonSettings(
   if (inputs.isOff("trackers") && inputs.list("--tracker").length > 0) {
     warnings.push("--tracker has no effect with --no-trackers");
   }
-  for (const flag of [...WITHOUT_MEANING, ...withoutMeaning]) {
+  for (const flag of withoutMeaning) {
     const given = inputs.text(flag);
     if (given !== undefined) warnings.push(`${flag} has no effect here and is ignored`);
   }
@@ -178,6 +145,7 @@ export function readCommonSettings(
     maxPeers: readMaxPeers(inputs),
     downLimit: readLimit(inputs, "--down-limit"),
     upLimit: readLimit(inputs, "--up-limit"),
+    ...readWebSeeds(inputs, warnings),
     warnings,
   };
 }
@@ -274,16 +242,9 @@ function hidden(flags: string): Option {
   return new Option(flags).hideHelp();
 }
 
-/** The member of commander's options object: "--data-dir" is `dataDir`. */
-function memberOf(flag: string): string {
-  return flag.replace(/^--/, "").replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 /** Each takes a file descriptor and 256 KiB of address space; systems give 1024 descriptors and more. */
 const MOST_PEERS = 5000;
 /** BEP 44. */
 const MAX_SALT_BYTES = 64;
-/** Upstream's mirror takes them: its web seeds are gone. */
-const WITHOUT_MEANING = ["--web-seed-url", "--web-seed-mode"];
-/** And these two times, which are its swarm mode's. */
+/** Times of upstream's swarm mode, which it takes in the other too. */
 const SWARM_ONLY = ["--poll-interval", "--download-timeout"];

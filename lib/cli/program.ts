@@ -150,4 +150,4 @@ const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 const LATER_COMMANDS = [
   "doctor",
 ] as const;
-const LATER_OPTIONS = ["--install", "--web-seed"] as const;
+const LATER_OPTIONS = ["--install"] as const;

@@ -24,6 +24,8 @@ export interface LineOptions {
   /** Bytes per second, all torrents together; undefined for no limit. */
   readonly downLimit: number | undefined;
   readonly upLimit: number | undefined;
+  /** The same for what web seeds send, besides `downLimit`. */
+  readonly webSeedLimit?: number | undefined;
 }
 
 export class Line implements AsyncDisposable {
@@ -33,17 +35,24 @@ export class Line implements AsyncDisposable {
   readonly maxPeers: number;
   /** Shared by all torrents; undefined for no limit. */
   readonly upLimit: TokenBucket | undefined;
+  readonly downLimit: TokenBucket | undefined;
+  readonly webSeedLimit: TokenBucket | undefined;
   /** Keeps the DHT nodes that we know for the next start. */
   readonly saveNodes: () => void;
 
   private constructor(
-    parts: Pick<Line, "session" | "dht" | "port" | "maxPeers" | "upLimit" | "saveNodes">,
+    parts: Pick<
+      Line,
+      "session" | "dht" | "port" | "maxPeers" | "upLimit" | "downLimit" | "webSeedLimit" | "saveNodes"
+    >,
   ) {
     this.session = parts.session;
     this.dht = parts.dht;
     this.port = parts.port;
     this.maxPeers = parts.maxPeers;
     this.upLimit = parts.upLimit;
+    this.downLimit = parts.downLimit;
+    this.webSeedLimit = parts.webSeedLimit;
     this.saveNodes = parts.saveNodes;
   }
 
@@ -73,9 +82,10 @@ export class Line implements AsyncDisposable {
       cachedNodes: cache.value.nodes,
       nodeId: cache.value.nodeId,
     });
-    const [downLimit, upLimit] = [options.downLimit, options.upLimit].map((rate) =>
-      rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs())
-    );
+    const bucket = (rate: number | undefined) =>
+      rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs());
+    const [downLimit, upLimit] = [bucket(options.downLimit), bucket(options.upLimit)];
+    const webSeedLimit = bucket(options.webSeedLimit);
     const debug = (text: string) => report({ kind: "note", level: "debug", logger: "mirror.session", text });
     for (const { host } of options.dht.enabled ? options.dht.bootstrap ?? PUBLIC_ROUTERS : []) {
       void net.resolve(host).then((addresses) => {
@@ -98,7 +108,8 @@ export class Line implements AsyncDisposable {
       if (dht === undefined || dht.nodeCount === 0) return;
       writeDhtCache(files, dhtCache, dht.id, dht.nodes());
     };
-    return new Line({ session, dht, port, maxPeers: options.maxPeers, upLimit, saveNodes });
+    const { maxPeers } = options;
+    return new Line({ session, dht, port, maxPeers, upLimit, downLimit, webSeedLimit, saveNodes });
   }
 
   /** Closes every connection; the nodes that we met are kept for the next start. */

@@ -14,6 +14,7 @@ import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
+import { runWebSeeds, type WebSeedSettings, webSeedsOf } from "../torrent/web_seeds.ts";
 import { Content } from "./content.ts";
 import type { ContentOptions } from "./content_options.ts";
 import type { WholeCopy } from "./content_options.ts";
@@ -59,6 +60,8 @@ export interface FetchOptions {
   /** Peers named by the user. Hosts may be names. */
   readonly peers: readonly Endpoint[];
   readonly trackers: TrackerSettings;
+  /** undefined for the torrent's own and no others. */
+  readonly webSeeds?: WebSeedSettings | undefined;
   /** Addresses that the line listens on; empty means all. */
   readonly bind: readonly string[];
   /** Check again whatever is on disk already. */
@@ -246,6 +249,7 @@ class Fetch implements SwarmListener {
     });
     this.#swarm.start(content.download);
     this.#options.line.session.flush();
+    this.#spawn(this.#askWebSeeds());
     await this.#unlessBroken(this.#completed.promise);
     this.#reportProgress();
     onPhase("finished");
@@ -325,6 +329,21 @@ class Fetch implements SwarmListener {
         if (!this.#stop.signal.aborted) line.session.learn(this.#swarm, { host: address, port }, "user");
       }
     }));
+  }
+
+  /** Where peers give less than they could. */
+  #askWebSeeds(): Promise<void> {
+    const { machine, line, target, webSeeds = { enabled: true, named: [] }, client } = this.#options;
+    return runWebSeeds({
+      urls: webSeedsOf(target, webSeeds),
+      swarm: this.#swarm,
+      http: machine.http,
+      clock: machine.clock,
+      client,
+      downLimit: line.downLimit,
+      ownLimit: line.webSeedLimit,
+      note: (level, text) => this.#note(level, text),
+    }, this.#stop.signal);
   }
 
   /** Who wants no DHT wants those whom he names, and nobody else. */

@@ -209,6 +209,7 @@ export class Fetches {
       target: withSaved(target, machine.files, paths),
       peers: options.peers,
       trackers: { enabled: options.useTrackers, named: options.trackers },
+      webSeeds: options.webSeeds,
       bind: options.bind,
       force: false,
       stallTimeoutMs: 0,

@@ -17,6 +17,8 @@ export interface FollowOptions extends
     | "peers"
     | "trackers"
     | "useTrackers"
+    | "webSeeds"
+    | "webSeedLimit"
     | "maxPeers"
     | "downLimit"
     | "upLimit"

@@ -212,6 +212,7 @@ class Run {
       target: withSaved(target, this.#machine.files, paths),
       peers: this.#options.peers,
       trackers: { enabled: this.#options.useTrackers, named: this.#options.trackers },
+      webSeeds: this.#options.webSeeds,
       bind: this.#options.bind,
       force: this.#options.force,
       stallTimeoutMs: this.#options.stallTimeoutMs,

@@ -31,6 +31,8 @@ export interface GetOptions {
   readonly trackers: readonly string[];
   /** No tracker is told anything when false. */
   readonly useTrackers: boolean;
+  /** Servers that have the content too; the torrent's own are asked unless `enabled` says no. */
+  readonly webSeeds?: { readonly enabled: boolean; readonly named: readonly string[] };
   /** Skips discovery. */
   readonly source: Source | undefined;
   /** Unpack `data.ldb` into the data directory. */
@@ -49,6 +51,8 @@ export interface GetOptions {
   /** Bytes per second; undefined for no limit. */
   readonly downLimit: number | undefined;
   readonly upLimit: number | undefined;
+  /** For what web seeds send, besides `downLimit`. */
+  readonly webSeedLimit?: number | undefined;
 }
 
 /** What lies in a ledger; undefined where its quick facts do not tell. */

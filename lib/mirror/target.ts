@@ -24,6 +24,8 @@ export interface Target {
   readonly peers: readonly Endpoint[];
   /** Trackers that were named with it, in tiers; undefined for a pointer, which has no room for any. */
   readonly trackers: readonly (readonly string[])[] | undefined;
+  /** Web seeds that were named with it. */
+  readonly webSeeds?: readonly string[];
 }
 
 /** What the user's own words name: a torrent, or another authority to ask. */
@@ -92,15 +94,15 @@ export function hashesOfTarget({ wanted }: Target): SwarmHashes {
 }
 
 function ofMetainfo(metainfo: Metainfo): Target {
-  const { info: { infoHashV1, infoHashV2 }, trackers } = metainfo;
+  const { info: { infoHashV1, infoHashV2 }, trackers, webSeeds } = metainfo;
   const wanted = { infoHashV1, infoHashV2 };
-  return { name: toHex(infoHashV2 ?? infoHashV1!), wanted, metainfo, peers: [], trackers };
+  return { name: toHex(infoHashV2 ?? infoHashV1!), wanted, metainfo, peers: [], trackers, webSeeds };
 }
 
 function fromMagnet(magnet: Magnet): Named {
-  const { infoHashV1, infoHashV2, publicKey, salt, peers } = magnet;
+  const { infoHashV1, infoHashV2, publicKey, salt, peers, webSeeds } = magnet;
   // A magnet has no tiers: one for each, as libtorrent does.
-  const rest = { metainfo: undefined, peers, trackers: magnet.trackers.map((url) => [url]) };
+  const rest = { metainfo: undefined, peers, trackers: magnet.trackers.map((url) => [url]), webSeeds };
   if (infoHashV2 !== undefined) {
     // A btih beside it may be the v2 hash cut short (libtorrent writes such magnets): then it says nothing new.
     const isShort = infoHashV1 !== undefined && equalBytes(infoHashV1, infoHashV2.subarray(0, 20));

@@ -13,12 +13,19 @@ export interface Condemned {
 export class Justice {
   readonly #company: Company;
   readonly #onFault: (who: Stranger, why: string, isBanned: boolean) => void;
+  /** Who gives blocks and is no peer, by number. */
+  readonly #outsiders = new Map<number, (why: string) => void>();
   #condemned: Condemned[] = [];
 
   /** @param onFault Told of everybody who did wrong, in words for a log. */
   constructor(company: Company, onFault: (who: Stranger, why: string, isBanned: boolean) => void) {
     this.#company = company;
     this.#onFault = onFault;
+  }
+
+  /** Somebody who is no peer, and learns here what it did wrong. */
+  admit(number: number, onGuilty: (why: string) => void): void {
+    this.#outsiders.set(number, onGuilty);
   }
 
   /** Those to be closed since the last call. */
@@ -54,6 +61,7 @@ export class Justice {
     for (const number of numbers) {
       const who = this.#company.who(number);
       if (who !== undefined) this.ban(who, why);
+      this.#outsiders.get(number)?.(why);
     }
   }
 

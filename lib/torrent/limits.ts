@@ -30,6 +30,19 @@ export const MAX_WEB_SEEDS = 100;
 export const MAX_MAGNET_PEERS = 100;
 export const MAX_URL_LENGTH = 2048;
 
+/** Web seeds that are asked at once: libtorrent has three connections to each, we one to each of four. */
+export const MAX_WEB_SEEDS_AT_ONCE = 4;
+
+/** Blocks that a web seed is asked for at once: 1 MiB at first, 16 MiB (libtorrent's number) from a fast one. */
+export const WEB_SEED_FIRST_BLOCKS = 64;
+export const WEB_SEED_MOST_BLOCKS = 1024;
+
+/** A web seed that sends nothing for so long, or less than a block in this time, is left alone for a while. */
+export const WEB_SEED_TIMEOUT_MS = 20_000;
+/** At first for ten seconds, doubled with each failure in a row. */
+export const WEB_SEED_RETRY_MS = 10_000;
+export const MAX_WEB_SEED_RETRY_MS = 600_000;
+
 /** Longest magnet. What fits a command line and holds all of the above in reason. */
 export const MAX_MAGNET_LENGTH = 64 << 10;
 

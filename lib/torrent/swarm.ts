@@ -164,6 +164,11 @@ export class Swarm implements PeerOwner<PeerCore> {
     return this.book.add(endpoint, source, nowMs);
   }
 
+  /** Somebody who is no peer may give blocks under that number, and is told of bad ones. */
+  admit(number: number, onGuilty: (why: string) => void): void {
+    this.#justice.admit(number, onGuilty);
+  }
+
   /** A connection was opened for this torrent, or came in and asked for it. */
   join(peer: PeerCore): void {
     this.#company.join(peer);

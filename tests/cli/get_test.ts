@@ -40,6 +40,8 @@ Deno.test("readGetOptions() gives the documented defaults when nothing is said",
     maxPeers: 100,
     downLimit: undefined,
     upLimit: undefined,
+    webSeeds: { enabled: true, named: [] },
+    webSeedLimit: undefined,
     source: undefined,
     extract: false,
     keepArchive: false,
@@ -146,13 +148,28 @@ Deno.test("readGetOptions() takes trackers as URLs, and none at all with --no-tr
 });
 
 Deno.test("readGetOptions() takes upstream's options that mean nothing here, and says so", () => {
-  const { warnings } = read("--web-seed-url http://x --web-seed-mode off --poll-interval 600");
-  assert.equal(warnings.length, 3);
+  const { warnings } = read("--download-timeout 0 --poll-interval 600");
+  assert.equal(warnings.length, 2);
   assert.ok(warnings.every((text) => text.endsWith("has no effect here and is ignored")));
-  assert.deepEqual(
-    read("", { METRICS_ENABLED: "true", METRICS_PORT: "9109", WEB_SEED_URL: "x" }).warnings,
-    [],
-  );
+  assert.deepEqual(read("", { METRICS_ENABLED: "true", METRICS_PORT: "9109" }).warnings, []);
+});
+
+Deno.test("readGetOptions() takes web seeds by its own flags and by upstream's, and none with mode off", () => {
+  const words = "--web-seed http://a.example/f.7z --web-seed-url https://b.example/d/ --web-seed-limit 2M";
+  const { options, warnings } = read(words, { WEB_SEED_URL: "http://c.example/f.7z" });
+  assert.deepEqual(options.webSeeds, {
+    enabled: true,
+    named: ["http://a.example/f.7z", "https://b.example/d/", "http://c.example/f.7z"],
+  });
+  assert.deepEqual([options.webSeedLimit, warnings], [2e6, []]);
+  assert.deepEqual(read("").options.webSeeds, { enabled: true, named: [] });
+  const off = read(words, { WEB_SEED_MODE: "OFF" });
+  assert.equal(off.options.webSeeds?.enabled, false);
+  assert.deepEqual(off.warnings, ["--web-seed has no effect with --web-seed-mode off"]);
+  const odd = read("", { WEB_SEED_URL: "s3://x" });
+  assert.deepEqual(odd.warnings, ["WEB_SEED_URL is not an http or https URL and is ignored"]);
+  assert.throws(() => read("--web-seed ftp://a/"), /--web-seed must be an http or https URL, not "ftp:/);
+  assert.throws(() => read("--web-seed-mode always"), /--web-seed-mode must be one of fallback, off/);
 });
 
 Deno.test("readGetOptions() takes one source, and needs one without the DHT", () => {

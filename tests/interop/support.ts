@@ -28,6 +28,7 @@ const PACKAGES = {
   promtool: "prometheus",
   seccomp: "python3-seccomp",
   openssl: "openssl",
+  busybox: "busybox",
   shellcheck: "shellcheck",
 } as const;
 export type Program = keyof typeof PACKAGES;
