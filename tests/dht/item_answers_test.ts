@@ -22,6 +22,16 @@ Deno.test("take() keeps the highest seq, whatever the order, and says when it go
   assert.deepEqual([found.best?.seq, found.best?.value, found.conflict, found.forged], [7, VALUE, false, 0]);
 });
 
+Deno.test("take() counts the copies of what is best, and begins anew with what is better", () => {
+  const found = answers();
+  const copies: number[] = [];
+  for (const one of [body(5), body(5), body(4), body(5, OTHER), body(5), body(6), body(5), body(6)]) {
+    found.take(one);
+    copies.push(found.copies);
+  }
+  assert.deepEqual(copies, [1, 2, 2, 2, 3, 1, 1, 2]);
+});
+
 Deno.test("take() sees two values at the highest seq, but not below it", () => {
   const found = answers();
   found.take(body(3));

@@ -28,6 +28,28 @@ Deno.test("run() ends a program when the signal aborts, and says when there is n
   });
 });
 
+Deno.test({
+  name: "run() waits for no grandchild that keeps the pipes open when it was to end",
+  ignore: Deno.build.os === "windows",
+  // The grandchild outlives the test by design.
+  sanitizeResources: false,
+}, async () => {
+  const stop = new AbortController();
+  const onOutput = () => stop.abort(new Error("stopped"));
+  const run = programs.run("sh", ["-c", "sleep 20 & echo here; wait"], { signal: stop.signal, onOutput });
+  const atMs = performance.now();
+  await assert.rejects(run, /stopped/);
+  assert.ok(performance.now() - atMs < 15_000);
+});
+
+Deno.test("run() gives a program variables besides ours", async () => {
+  let out = "";
+  const code = 'console.log(Deno.env.get("NANO_SNAP_SEQ"), Deno.env.has("PATH"))';
+  const options = { signal: NEVER, env: { NANO_SNAP_SEQ: "7" }, onOutput: (text: string) => out += text };
+  await programs.run(DENO, ["eval", code], options);
+  assert.equal(out, "7 true\n");
+});
+
 Deno.test("run() does not hand the producer's key on", async () => {
   Deno.env.set("DHT_PRIVATE_KEY", "a test value");
   try {

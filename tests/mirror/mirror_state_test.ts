@@ -6,11 +6,14 @@ import {
   readMirrorState,
   readSnapshotMeta,
   recordSnapshot,
+  signedItemOf,
   vouchedSeq,
   writeMirrorState,
   writeSnapshotMeta,
 } from "../../lib/mirror/mirror_state.ts";
 import { parseInfo } from "../../lib/torrent/metainfo.ts";
+import { toHex } from "../../lib/bytes.ts";
+import { DAILY, KEY as TEST_KEY, signed } from "../snapshot/fakes.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
 import { buildTorrent } from "../torrent/torrent_builder.ts";
 
@@ -173,5 +176,56 @@ Deno.test(
     assert.deepEqual(written(), { published: "2026-04-23T09:00:00.000Z", ...facts });
     recordSnapshot(files, paths, info("another.7z"), { ...item, seq: 9 });
     assert.deepEqual(written(), { published: null, ...unknown });
+  }),
+);
+
+Deno.test("signedItemOf() gives the pointer that a mirror wrote down, when the signature says so", () => {
+  const item = signed(1370);
+  const meta = {
+    dht_signature: toHex(item.signature),
+    torrent_info_hash: "ab".repeat(32),
+    dht_seq: 1370,
+    dht_salt: "daily",
+  };
+  const stream = { publicKey: TEST_KEY, salt: DAILY };
+  assert.deepEqual(signedItemOf(meta, stream), item);
+  for (
+    const change of [
+      { dht_seq: 1371 },
+      { dht_seq: "1370" },
+      { dht_seq: -1 },
+      { dht_seq: 2 ** 53 },
+      { torrent_info_hash: "ac".repeat(32) },
+      { torrent_info_hash: "ab".repeat(20) },
+      { torrent_info_hash: 7 },
+      { dht_signature: "00".repeat(64) },
+      { dht_signature: "" },
+      { dht_salt: "weekly" },
+      { dht_salt: undefined },
+    ]
+  ) {
+    assert.equal(signedItemOf({ ...meta, ...change }, stream), undefined, JSON.stringify(change));
+  }
+  assert.equal(signedItemOf(meta, { ...stream, publicKey: signed(1).signature.slice(32) }), undefined);
+});
+
+Deno.test(
+  "writeSnapshotMeta() keeps the first era's names of the key true, and only where they were",
+  atPath("snapshot-meta.json", (path) => {
+    writeSnapshotMeta(files, path, { producer_signing_pubkey: KEY });
+    assert.deepEqual(readSnapshotMeta(files, path).value, { producer_signing_pubkey: KEY });
+    const other = "ab".repeat(32);
+    writeFileSync(
+      path,
+      JSON.stringify({ authority_pubkey: KEY.toUpperCase(), authority_pubkey_nano: "nano_1" }),
+    );
+    writeSnapshotMeta(files, path, { producer_signing_pubkey: KEY });
+    const named = { authority_pubkey: KEY, authority_pubkey_nano: "nano_1", producer_signing_pubkey: KEY };
+    assert.deepEqual(readSnapshotMeta(files, path).value, named);
+    writeSnapshotMeta(files, path, { producer_signing_pubkey: other });
+    assert.deepEqual(readSnapshotMeta(files, path).value, {
+      authority_pubkey: other,
+      producer_signing_pubkey: other,
+    });
   }),
 );

@@ -9,6 +9,7 @@ import {
   type Resumed,
   ResumeJournal,
   type ResumeOptions,
+  vouchedPieces,
 } from "../../lib/torrent/resume.ts";
 import { layoutOf } from "./fixtures.ts";
 import { MemoryFiles } from "./memory_files.ts";
@@ -57,6 +58,21 @@ function told({ trusted, suspect, isKnown }: Resumed): [number[], number[], bool
 }
 
 const ALL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+Deno.test("vouchedPieces() says what is trusted now and leaves the journal as it is", async () => {
+  const machine = new Machine();
+  const vouched = () => [...vouchedPieces(machine.options)];
+  const { journal } = machine.open();
+  journal.addPieces(machine.pieces(1, 2), 0);
+  assert.deepEqual(vouched(), [1, 2]);
+  await journal.closeClean(machine.storage);
+  const before = machine.files.read(JOURNAL);
+  machine.reboot();
+  assert.deepEqual(vouched(), [1, 2]);
+  assert.deepEqual(machine.files.read(JOURNAL), before);
+  machine.files.put("data0", new Uint8Array(10 * 16384));
+  assert.deepEqual(vouched(), [], "somebody wrote to it since");
+});
 
 Deno.test("ResumeJournal.open() without a journal suspects every piece that the file is long enough for", () => {
   for (const [size, suspect] of [[0, []], [16383, []], [3 * 16384, [0, 1, 2]], [10 * 16384, ALL]] as const) {

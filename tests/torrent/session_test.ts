@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
+import { NotEnoughSpace } from "../../lib/errors.ts";
 import type { Endpoint, Net, TcpConn } from "../../lib/ports.ts";
 import { encodeHandshake, hashesOf } from "../../lib/torrent/handshake.ts";
 import { MAX_FAULTS, MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
@@ -137,6 +138,26 @@ Deno.test("Session outlives a connection that breaks in a write before its reade
   assert.equal(failure(), undefined);
   assert.equal(conn.isClosed, true);
   assert.equal(swarm.connections, 0);
+});
+
+Deno.test("Session tells a torrent's owner that its disk takes no more, and goes on with the others", async () => {
+  for (const isCaredFor of [true, false]) {
+    const { torrent, session, swarm, dials, pass, failure } = world();
+    await using _ = session;
+    const full = new NotEnoughSpace("Cannot write: no space left");
+    const troubles: unknown[] = [];
+    if (isCaredFor) session.add(swarm, (error) => troubles.push(error));
+    // As when a block is written.
+    swarm.onGreeted = () => {
+      throw full;
+    };
+    session.learn(swarm, nth(1), "user");
+    const conn = new SayingConn(nth(1), hello(torrent));
+    dials[0]!.answer(conn);
+    await pass(1000);
+    assert.equal(conn.isClosed, true);
+    assert.deepEqual([troubles, failure()], isCaredFor ? [[full], undefined] : [[], full]);
+  }
 });
 
 Deno.test("Session dials a bounded number at a time, and goes on as dials end", async () => {
