@@ -4,6 +4,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { parseHex, toHex } from "../../lib/bytes.ts";
+import { pointerValue } from "../../lib/snapshot/pointer.ts";
+import { signed } from "../snapshot/fakes.ts";
 import { nanoSnap } from "./stage.ts";
 import { type RunningProgram, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 import {
@@ -32,6 +35,7 @@ export interface Generation {
 
 export class SwarmStage implements AsyncDisposable {
   #generations = 0;
+  #seq = 0;
 
   private constructor(readonly swarm: LibtorrentSwarm, readonly temp: TempDir) {}
 
@@ -73,9 +77,17 @@ export class SwarmStage implements AsyncDisposable {
     return { torrent, hash, path, sha256: sha256OfFile(path), size: torrent.size, seed, seq };
   }
 
-  /** Signs a pointer to that snapshot. @returns Its seq. */
+  /**
+   * Signs a pointer to that snapshot and puts it into every node: libtorrent's own put looks around first, for long where
+   * nodes have gone.
+   *
+   * @returns Its seq.
+   */
   async point(hash: string): Promise<number> {
-    return (await this.swarm.dhtPut(hash)).seq;
+    const item = signed(++this.#seq, pointerValue(parseHex(hash)!));
+    const [sig, v] = [toHex(item.signature), toHex(item.value)];
+    await this.swarm.dhtPutRaw({ k: TEST_KEY, sig, seq: item.seq, v });
+    return item.seq;
   }
 
   /** Starts a mirror that looks every second. */
