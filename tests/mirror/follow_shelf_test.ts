@@ -57,7 +57,7 @@ Deno.test("findCurrent() knows a placed snapshot by its journal, until its file 
   assert.equal(find(), undefined, "another file of the same size and time is another file");
 });
 
-Deno.test("findCurrent() knows what a get left by installed.json, and needs the torrent's hashes", async () => {
+Deno.test("findCurrent() knows what a get left by installed.json, and needs the torrent's hashes", () => {
   using world = new World();
   const path = world.put("snap.7z", contentOf("abcd"));
   const shelf = shelfOf(world);
