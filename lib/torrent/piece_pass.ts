@@ -8,8 +8,11 @@ import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import { pieceRoot } from "./piece_hash.ts";
 
-/** Most bytes that are read at once: what a disk with a seek between two reads needs to be worth its seek. */
-export const STRETCH_BYTES = 4 << 20;
+/**
+ * Most bytes that are read at once, twice of which each thread holds: enough that a disk which seeks between the reads of
+ * two threads spends about half of its time on reading.
+ */
+export const STRETCH_BYTES = 2 << 20;
 
 /** An open file that is read without holding up the thread. */
 export interface FileReader {
