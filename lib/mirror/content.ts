@@ -2,6 +2,7 @@
 // out what is on this disk already, there and elsewhere; closing it leaves everything so that the next run goes on.
 
 import { dirname, join } from "node:path";
+import { chanceFrom } from "../chance.ts";
 import { NotEnoughSpace, SnapError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { Download } from "../torrent/download.ts";
@@ -74,7 +75,7 @@ export class Content {
       if (here.count > 0 && !isMoved) note(options, "info", `Resumed: ${shareOf(options, here)} are here`);
       await checkSuspects(options, { what: `what is in ${folder}`, filePaths, suspect, here, journal });
       await takeFromElsewhere(options, { here, journal, filePaths, place, inPlace });
-      const random = () => machine.random.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0);
+      const random = chanceFrom(machine.random.bytes(16));
       const sharing = machine.mills && { threads: machine.mills, paths: filePaths };
       const download = new Download({ info, layout, layers, storage, here, random, sharing });
       return new Content(options, download, journal);
@@ -85,9 +86,9 @@ export class Content {
     }
   }
 
-  /** A piece is whole and written. */
-  addPiece(piece: PieceIndex): void {
-    this.#journal.addPieces([piece], this.#options.machine.clock.nowMs());
+  /** Pieces are whole and written. */
+  addPieces(pieces: readonly PieceIndex[]): void {
+    this.#journal.addPieces(pieces, this.#options.machine.clock.nowMs());
   }
 
   /** To be called about once a second. @throws {SnapError} When something could not be kept. */

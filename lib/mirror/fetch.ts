@@ -204,13 +204,16 @@ class Fetch implements SwarmListener {
   }
 
   onGoodPiece(piece: PieceIndex): void {
-    this.#content?.addPiece(piece);
     this.#options.reader?.onGoodPiece(piece);
     if (this.#sawFirstPiece) return;
     this.#sawFirstPiece = true;
     this.#peerCache.note(this.#swarm.peers);
     this.#note("debug", `first verified block is on disk (piece ${piece})`);
     this.#reportProgress();
+  }
+
+  onGoodPieces(pieces: readonly PieceIndex[]): void {
+    this.#content?.addPieces(pieces);
   }
 
   onComplete(): void {

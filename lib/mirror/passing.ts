@@ -2,6 +2,7 @@
 // and go. There is no journal: what has gone cannot be gone on with, so a run that ends before the last byte begins anew,
 // and peers are told of no piece.
 
+import { chanceFrom } from "../chance.ts";
 import { NotEnoughSpace, OperationFailed } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { Download } from "../torrent/download.ts";
@@ -33,7 +34,7 @@ export class PassingContent {
       layers,
       storage: this.segments,
       here: new PieceSet(layout.pieceCount),
-      random: () => chance.bytes(4).reduce((sum, byte) => (sum + byte) / 256, 0),
+      random: chanceFrom(chance.bytes(16)),
       isPassing: true,
     });
   }
@@ -78,7 +79,7 @@ export class PassingContent {
   }
 
   /** Nothing is recorded. */
-  addPiece(): void {}
+  addPieces(): void {}
 
   /** Nothing is due. */
   tick(): void {}

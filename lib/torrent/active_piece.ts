@@ -25,17 +25,37 @@ export class ActivePiece {
   owner: number | undefined;
   /** Who sent the block that came last. */
   lastSender = 0;
+  #piece: PieceIndex;
   #free: number;
   #received = 0;
   #stored = 0;
   #scanFrom = 0;
 
-  constructor(readonly piece: PieceIndex, readonly blockCount: number, options: { keepHashes: boolean }) {
+  constructor(piece: PieceIndex, readonly blockCount: number, options: { keepHashes: boolean }) {
+    this.#piece = piece;
     this.states = new Uint8Array(blockCount);
     this.askers = new Uint8Array(blockCount);
     this.senders = new Uint32Array(blockCount);
     this.hashes = new Uint8Array(options.keepHashes ? 32 * blockCount : 0);
     this.#free = blockCount;
+  }
+
+  get piece(): PieceIndex {
+    return this.#piece;
+  }
+
+  /** As new, for another piece of as many blocks: nobody may know it for the old one any more. */
+  renew(piece: PieceIndex): this {
+    this.#piece = piece;
+    this.states.fill(BLOCK_FREE);
+    this.askers.fill(0);
+    this.owner = undefined;
+    this.readBack = undefined;
+    this.#free = this.blockCount;
+    this.#received = 0;
+    this.#stored = 0;
+    this.#scanFrom = 0;
+    return this;
   }
 
   /** Blocks that nobody is asked for. */

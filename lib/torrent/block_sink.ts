@@ -343,7 +343,7 @@ const SHARED_SLOTS = 1024;
 const SHARED_BYTES = 12 << 20;
 /** Some milliseconds of the second thread's time. */
 const BEHIND_BYTES = 4 << 20;
-const STAGING_BYTES = 512 << 10;
+const STAGING_BYTES = 128 << 10;
 const WORD_BYTES = 8;
 const FEW_JOBS = 4;
 const PATIENCE_MS = 100;

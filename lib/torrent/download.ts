@@ -144,10 +144,10 @@ export class Download {
       this.picker.restart(active);
       return { isGood: false, piece, lastSender, guilty: guilty === undefined ? NOBODY : new Set([guilty]) };
     }
-    this.picker.finish(active);
     this.here.add(piece);
     this.#doneBytes += this.layout.pieceSize(piece);
     const guilty = this.#blame.hasFailed(piece) ? this.#blame.settle(piece, this.#hashesOf(active)) : NOBODY;
+    this.picker.finish(active);
     return { isGood: true, piece, lastSender, guilty };
   }
 

@@ -33,6 +33,9 @@ export type TakeBlock = (piece: PieceIndex, block: number) => void;
 /** Peers that are asked for one and the same block at most. */
 const MAX_ASKERS = 2;
 
+/** Pieces kept to be used again: of those of one block, as many as may be asked of one peer. */
+const MAX_SPARE = 2000;
+
 /** Blocks that a peer is asked for at a time in the end game. */
 const END_GAME_BLOCKS = 8;
 
@@ -54,6 +57,7 @@ export class Picker {
   readonly #alone = new Set<number>();
   readonly #isReady: (piece: PieceIndex) => boolean;
   readonly #keepHashes: boolean;
+  readonly #spare: ActivePiece[] = [];
   /** Peers that have no missing piece to begin with, and the generation in which that was found out. */
   readonly #nothingFor = new Map<number, number>();
   /** Grows with whatever may give such a peer something to do. */
@@ -177,11 +181,12 @@ export class Picker {
     this.#active.get(piece)?.release(block);
   }
 
-  /** The piece is here and good. */
+  /** The piece is here and good. What was known of it on the way is nobody's from now on, and used again. */
   finish(active: ActivePiece): void {
     this.#cameMeanwhile++;
     this.#alone.delete(active.piece);
     this.#drop(active);
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(active);
   }
 
   /** The piece was bad: it is wanted again, whole and from one peer alone, so that there is no doubt who sends it. */
@@ -216,10 +221,18 @@ export class Picker {
     const piece = found ?? (wanted?.isStrict === true ? undefined : this.#findRarest(peer));
     if (piece === undefined) return undefined;
     this.#rarity.remove(piece);
-    const active = new ActivePiece(piece, this.#layout.blockCount(piece), { keepHashes: this.#keepHashes });
+    const active = this.#newActive(piece);
     this.#active.set(piece, active);
     this.#own(active, peer.number);
     return active;
+  }
+
+  /** Small pieces come and go by the ten thousand a second: what one has used, the next one uses. */
+  #newActive(piece: PieceIndex): ActivePiece {
+    const blockCount = this.#layout.blockCount(piece);
+    const spare = this.#spare.pop();
+    if (spare?.blockCount === blockCount) return spare.renew(piece);
+    return new ActivePiece(piece, blockCount, { keepHashes: this.#keepHashes });
   }
 
   #findRarest(peer: PickerPeer): PieceIndex | undefined {

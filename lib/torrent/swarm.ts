@@ -35,6 +35,8 @@ export interface SwarmListener {
   /** The piece layers that were missing are here. */
   onLayers(): void;
   onGoodPiece(piece: PieceIndex): void;
+  /** All that were found good together, each after its `onGoodPiece`. Not kept. */
+  onGoodPieces?(pieces: readonly PieceIndex[]): void;
   onComplete(): void;
   /** A peer did wrong and is closed, or was found out when it had gone already; in words for a log. */
   onFault(peer: Stranger, why: string, isBanned: boolean): void;
@@ -71,6 +73,8 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
   readonly #justice: Justice;
+  /** Good pieces of which not all has been told yet. */
+  #good: PieceIndex[] = [];
   #uploader: Uploader | undefined;
   #download: Download | undefined;
   #introduction: Introduction;
@@ -295,7 +299,13 @@ export class Swarm implements PeerOwner<PeerCore> {
    * @throws {SnapError} When a block could not be written, or the torrent contradicts itself.
    */
   collect(): void {
-    this.#download?.collect(this.#onVerdict);
+    try {
+      this.#download?.collect(this.#onVerdict);
+    } finally {
+      const good = this.#good;
+      this.#good = [];
+      if (good.length > 0) this.#onGoodPieces(good);
+    }
   }
 
   /** Waits until what came is on disk, and acts on it. @throws {SnapError} As `collect` does. */
@@ -406,7 +416,12 @@ export class Swarm implements PeerOwner<PeerCore> {
       if (other.has(piece)) other.setInterested(--other.missingHere > 0);
       else if (isShown) other.sayHave(piece);
     }
+    this.#good.push(piece);
     this.#listener.onGoodPiece(piece);
+  }
+
+  #onGoodPieces(pieces: readonly PieceIndex[]): void {
+    this.#listener.onGoodPieces?.(pieces);
     if (this.#download?.isComplete === true) this.#onComplete();
   }
 

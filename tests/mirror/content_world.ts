@@ -123,7 +123,7 @@ export class World implements Disposable {
         content.download.storage.write(piece, done, bytes);
         done += span.length;
       }
-      content.addPiece(piece);
+      content.addPieces([piece]);
     }
   }
 
