@@ -1,5 +1,5 @@
-// One torrent among its peers. It owns the peers and the address book and keeps every peer busy. The content itself is
-// Download's, metadata and hashes are Knowledge's, serving is Uploader's. It has no clock and no socket: the session
+// One torrent among its peers. It owns the peers and the address book, and tells each part what happened. The content
+// itself is Download's, keeping peers busy is Asking's, metadata and hashes are Knowledge's, serving is Uploader's. It has no clock and no socket: the session
 // feeds its peers and calls `tick`.
 //
 //   metadata wanted -> here (`onInfo`) -> understood (`learnInfo`) -> downloading (`start`) -> complete
@@ -7,7 +7,7 @@
 import { isWorthAsking } from "../address.ts";
 import { invariant, WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import { AloneWatch } from "./alone_watch.ts";
+import { Asking } from "./asking.ts";
 import { Company, type Stranger } from "./company.ts";
 import type { Download, Verdict } from "./download.ts";
 import type { ExtensionHandshake, MetadataMessage, PexPeer } from "./extension.ts";
@@ -15,7 +15,6 @@ import { hashesOf, type SwarmHashes } from "./handshake.ts";
 import { type Condemned, Justice } from "./justice.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { Knowledge } from "./knowledge.ts";
-import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
 import type { Info } from "./metainfo.ts";
 import type { WantedInfo } from "./metadata_fetch.ts";
 import type { PeerBook } from "./peer_book.ts";
@@ -67,12 +66,11 @@ export class Swarm implements PeerOwner<PeerCore> {
   readonly #listener: SwarmListener;
   readonly #knowledge: Knowledge;
   readonly #company: Company;
-  readonly #unasked = new Map<number, number>();
   readonly #pex = new PexSender();
-  readonly #aloneWatch = new AloneWatch();
   readonly #random: () => number;
   readonly #upLimit: TokenBucket | undefined;
   readonly #justice: Justice;
+  readonly #asking: Asking;
   /** Good pieces of which not all has been told yet. */
   #good: PieceIndex[] = [];
   #uploader: Uploader | undefined;
@@ -87,6 +85,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#knowledge = new Knowledge(options.wanted);
     this.#company = new Company(options.peerId);
     this.#justice = new Justice(this.#company, (...fault) => this.#listener.onFault(...fault));
+    this.#asking = new Asking(this.#company, this.#justice);
   }
 
   get book(): PeerBook {
@@ -148,7 +147,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   /** A place for the content is ready, and what it holds is known: ask for the rest. After `learnInfo`. */
   start(download: Download): void {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
-    this.#download = download;
+    this.#download = this.#asking.download = download;
     download.sink.onWake = () => this.onWake();
     this.#introduction = { ...this.#introduction, here: download.shown };
     const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
@@ -182,12 +181,9 @@ export class Swarm implements PeerOwner<PeerCore> {
   leave(peer: PeerCore, nowMs: number): void {
     if (!this.#company.leave(peer, nowMs)) return;
     this.#knowledge.leave(peer);
-    this.#unasked.delete(peer.number);
     this.#uploader?.leave(peer);
     this.#pex.leave(peer);
-    this.#release(peer);
-    this.#download?.picker.onPeerGone(peer);
-    this.refillAll();
+    this.#asking.leave(peer);
   }
 
   /** The peer broke the protocol: its host is banned when that happens again and again. */
@@ -202,13 +198,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#knowledge.tick(this.#company.peers, nowMs);
     this.#uploader?.rechoke(nowMs);
     this.#pex.tick([...this.#company.peers], nowMs);
-    for (const peer of this.#company.peers) {
-      if (peer.requests.silentMs(nowMs) > SNUB_MS) this.#snub(peer, nowMs);
-      else if (peer.snubbed && nowMs >= peer.restUntilMs) peer.snubbed = false;
-    }
-    const slow = this.#aloneWatch.dawdlers(this.#download?.picker, this.#company.peers, nowMs);
-    for (const peer of slow) this.#snub(peer, nowMs);
-    this.refillAll();
+    this.#asking.tick(nowMs);
   }
 
   /** Peers that must be closed now. */
@@ -257,9 +247,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onChoked(peer: PeerCore): void {
-    // With the fast extension what is not rejected still comes (BEP 6).
-    if (!peer.isFast) this.#release(peer);
-    this.#disownIfDone(peer);
+    this.#asking.onChoked(peer);
   }
 
   onUnchoked(peer: PeerCore): void {
@@ -280,17 +268,7 @@ export class Swarm implements PeerOwner<PeerCore> {
         `a block that does not exist: piece ${piece}, ${block.length} bytes at ${begin}`,
       );
     }
-    if (!peer.requests.receive(piece, at, block.length, peer.nowMs)) {
-      return this.#countUnasked(peer, block.length);
-    }
-    peer.snubbed = false;
-    peer.snubs = 0;
-    this.downRate.add(block.length, peer.nowMs);
-    const active = download.picker.activePiece(piece);
-    const wasShared = active !== undefined && active.askers[at]! > 1;
-    download.receive(index, at, block, peer.number);
-    if (peer.choked) this.#disownIfDone(peer);
-    if (wasShared) this.#cancelElsewhere(peer, index, at);
+    if (this.#asking.onBlock(peer, index, at, block)) this.downRate.add(block.length, peer.nowMs);
   }
 
   /**
@@ -315,13 +293,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onRejected(peer: PeerCore, piece: number, begin: number): void {
-    if (!peer.requests.drop(piece, begin / BLOCK_BYTES)) return;
-    this.#download?.picker.release(piece, begin / BLOCK_BYTES);
-    this.#disownIfDone(peer);
-    if (peer.choked) return;
-    // It has nothing against us and still refuses: asking at once again would be a loop at the line's speed.
-    peer.requests.shrink();
-    peer.restUntilMs = peer.nowMs + REJECT_REST_MS;
+    this.#asking.onRejected(peer, piece, begin / BLOCK_BYTES);
   }
 
   onRequest(peer: PeerCore, piece: number, begin: number, length: number): void {
@@ -383,23 +355,12 @@ export class Swarm implements PeerOwner<PeerCore> {
 
   /** Asks the peer for as much as its line takes. To be called after each batch of received bytes. */
   refill(peer: PeerCore): void {
-    const download = this.#download;
-    if (download === undefined || peer.choked || !peer.interested || peer.snubbed) return;
-    if (peer.nowMs < peer.restUntilMs) return;
-    // A few at a time would be a system call each: wait until a quarter of the room is free.
-    const { room, size } = peer.requests;
-    if (room <= 0 || room * 4 < size) return;
-    download.picker.pick(peer, room, (piece, block) => {
-      peer.requests.ask(piece, block, peer.nowMs);
-      const length = download.layout.blockSize(piece, block);
-      peer.out.blockwise(ID.request, piece, block * BLOCK_BYTES, length);
-    });
+    this.#asking.refill(peer);
   }
 
-  /** Those first who gave the most: what a slow one had is not for the next slow one. */
+  /** The same for all: to be called when there is more to ask for. */
   refillAll(): void {
-    const given = ({ requests }: PeerCore) => requests.rate.total;
-    for (const peer of [...this.#company.peers].sort((a, b) => given(b) - given(a))) this.refill(peer);
+    this.#asking.refillAll();
   }
 
   readonly #onVerdict = ({ isGood, piece, guilty, lastSender }: Verdict): void => {
@@ -460,41 +421,6 @@ export class Swarm implements PeerOwner<PeerCore> {
     }
     this.#company.markReopened(peer);
     this.#justice.dismiss(peer, "is opened again to speak v2");
-  }
-
-  /** What it owes is asked of others. After a rest it may try again, with little; it is closed when it never sends. */
-  #snub(peer: PeerCore, nowMs: number): void {
-    this.#release(peer);
-    this.#download?.picker.disown(peer.number);
-    if (++peer.snubs > MAX_SNUBS) {
-      return this.#justice.condemn(peer, `sent nothing of what it was asked for, ${peer.snubs} times`);
-    }
-    peer.snubbed = true;
-    peer.restUntilMs = nowMs + SNUB_REST_MS;
-    peer.requests.shrink();
-  }
-
-  /** It sends no more and owes nothing: others may go on with its pieces. */
-  #disownIfDone(peer: PeerCore): void {
-    if (peer.requests.size === 0) this.#download?.picker.disown(peer.number);
-  }
-
-  #release(peer: PeerCore): void {
-    peer.requests.clear((piece, block) => this.#download?.picker.release(piece, block));
-  }
-
-  #cancelElsewhere(from: PeerCore, piece: PieceIndex, block: number): void {
-    const download = this.#download!;
-    for (const peer of this.#company.peers) {
-      if (peer === from || !peer.requests.drop(piece, block)) continue;
-      peer.out.blockwise(ID.cancel, piece, block * BLOCK_BYTES, download.layout.blockSize(piece, block));
-    }
-  }
-
-  #countUnasked(peer: PeerCore, bytes: number): void {
-    const total = (this.#unasked.get(peer.number) ?? 0) + bytes;
-    if (total > MAX_UNASKED_BYTES) throw new WireFault("BEP 3", "sends blocks that nobody asked for");
-    this.#unasked.set(peer.number, total);
   }
 
   /** Counts what the peer has and we lack. */
