@@ -43,7 +43,7 @@ export class WorkerExaminer implements LedgerExaminer {
       const control = new Int32Array(new SharedArrayBuffer(4 * (CONTROL_WORDS + count)));
       for (let i = 0; i < count; i++) workers.push(new LedgerWorker(path, control, CONTROL_WORDS + i));
       const plan = planExamination(file, tables);
-      const task = taskOf(plan, control);
+      const task = taskOf(plan, count + 1, control);
       const tell = () => onProgress(progressOf(plan, control));
       for (const worker of workers) worker.begin(task, tell);
       const thread = new ExaminingThread(file, task);

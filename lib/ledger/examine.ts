@@ -25,7 +25,7 @@ export class InlineExaminer implements LedgerExaminer {
     try {
       const plan = planExamination(file, tables);
       const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
-      const thread = new ExaminingThread(file, taskOf(plan, control));
+      const thread = new ExaminingThread(file, taskOf(plan, 1, control));
       while (thread.step() === "more") {
         onProgress(progressOf(plan, control));
         await nextTurn();

@@ -26,28 +26,25 @@ export function compareKeys(order: KeyOrder, a: Uint8Array, b: Uint8Array): numb
 }
 
 /** The first four bytes as a number, zeros after the key's end. A smaller prefix is a smaller key; equal ones say nothing. */
-export function prefixOf(bytes: Uint8Array, at: number, length: number): number {
-  if (length >= 4) {
-    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-  }
+export function prefixOf(view: DataView, at: number, length: number): number {
+  if (length >= 4) return view.getUint32(at);
   let prefix = 0;
-  for (let i = 0; i < 4; i++) prefix = prefix * 256 + (i < length ? bytes[at + i]! : 0);
+  for (let i = 0; i < 4; i++) prefix = prefix * 256 + (i < length ? view.getUint8(at + i) : 0);
   return prefix;
 }
 
 /** The fifth byte; 0 when there is none. */
-export function fifthByteOf(bytes: Uint8Array, at: number, length: number): number {
-  return length > 4 ? bytes[at + 4]! : 0;
+export function fifthByteOf(view: DataView, at: number, length: number): number {
+  return length > 4 ? view.getUint8(at + 4) : 0;
 }
 
 /** FNV-1a over words and then single bytes, 32 bits: two keys that differ in one word only never share it. */
-export function hashOf(bytes: Uint8Array, at: number, length: number): number {
+export function hashOf(view: DataView, at: number, length: number): number {
   let hash = 0x811c9dc5 ^ length;
   let i = at;
   for (const end = at + length - 3; i < end; i += 4) {
-    const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
-    hash = Math.imul(hash ^ word, 0x01000193);
+    hash = Math.imul(hash ^ view.getInt32(i, true), 0x01000193);
   }
-  for (; i < at + length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  for (; i < at + length; i++) hash = Math.imul(hash ^ view.getUint8(i), 0x01000193);
   return hash;
 }

@@ -13,7 +13,6 @@ import { PageView } from "./page_view.ts";
 export class LeafScan {
   readonly #examined: ExaminedFile;
   readonly #view: PageView;
-  readonly #data: DataView;
   readonly #pagesAtOnce: number;
   /** For looking up keys; opened when the first is. */
   #lookup: LmdbPages | undefined;
@@ -24,7 +23,6 @@ export class LeafScan {
     const { pageSize } = examined.meta;
     this.#pagesAtOnce = Math.max(1, READ_BYTES / pageSize);
     this.#view = new PageView(pageSize, this.#pagesAtOnce);
-    this.#data = new DataView(this.#view.bytes.buffer);
     this.#needs = examined.tables.map(({ record }) => ({
       number: 0,
       kind: LEAF as typeof LEAF,
@@ -66,39 +64,35 @@ export class LeafScan {
     tally.leafPages++;
     tally.entries += view.count;
     if (view.hasOverflow) this.#reachValues(table);
-    if (this.#examined.tables[table]!.addUp !== undefined) this.#addUp(table);
+    const { addUp } = this.#examined.tables[table]!;
+    if (addUp !== undefined) tally.sum += view.sum(addUp.valueBytes, addUp.at);
   }
 
   /** One byte of padding may hide that a key has become longer. */
   #oddKey(table: number): string | undefined {
     const { keyBytes } = this.#examined.tables[table]!;
-    if (keyBytes === undefined) return undefined;
-    const view = this.#view;
-    for (let i = 0; i < view.count; i++) {
-      if (view.keyLength(i) !== keyBytes) return `has a key of ${view.keyLength(i)} bytes, not ${keyBytes}`;
-    }
-    return undefined;
+    return keyBytes === undefined || keyBytes === this.#view.keyBytes
+      ? undefined
+      : `has a key that is not ${keyBytes} bytes long`;
   }
 
   #outOfBounds(page: number, table: number, order: KeyOrder): string | undefined {
     const view = this.#view;
     const { marks } = this.#examined;
-    const { bytes } = view;
+    const { data } = view;
     const ranks = order === "bytes";
     const at = view.keyAt(0);
     const length = view.keyLength(0);
-    const low = ranks
-      ? marks.compareLow(page, prefixOf(bytes, at, length), fifthByteOf(bytes, at, length))
-      : 0;
+    const low = ranks ? marks.compareLow(page, prefixOf(data, at, length), fifthByteOf(data, at, length)) : 0;
     if (low < 0) return "has keys that belong before it";
-    if (low === 0 && !marks.isLow(page, hashOf(bytes, at, length)) && !this.#leadsTo(page, table, 0)) {
+    if (low === 0 && !marks.isLow(page, hashOf(data, at, length)) && !this.#leadsTo(page, table, 0)) {
       return "has keys that belong elsewhere";
     }
     const last = view.count - 1;
     const lastAt = view.keyAt(last);
     const lastLength = view.keyLength(last);
     const high = ranks
-      ? marks.compareHigh(page, prefixOf(bytes, lastAt, lastLength), fifthByteOf(bytes, lastAt, lastLength))
+      ? marks.compareHigh(page, prefixOf(data, lastAt, lastLength), fifthByteOf(data, lastAt, lastLength))
       : 0;
     if (high > 0) return "has keys that belong after it";
     return high < 0 || this.#leadsTo(page, table, last) ? undefined : "has keys that belong elsewhere";
@@ -120,23 +114,11 @@ export class LeafScan {
     const view = this.#view;
     for (let i = 0; i < view.count; i++) {
       if ((view.valueFlags(i) & VALUE_ON_OVERFLOW) === 0) continue;
-      const first = Number(this.#data.getBigUint64(view.valueAt(i), true));
+      const first = Number(view.data.getBigUint64(view.valueAt(i), true));
       this.#examined.reachValue(table, first, view.valueLength(i));
     }
-  }
-
-  #addUp(table: number): void {
-    const { valueBytes, at } = this.#examined.tables[table]!.addUp!;
-    const view = this.#view;
-    let sum = 0;
-    for (let i = 0; i < view.count; i++) {
-      if (view.valueLength(i) !== valueBytes || view.valueFlags(i) !== 0) sum = NaN;
-      else {sum += this.#data.getUint32(view.valueAt(i) + at, true) +
-          this.#data.getUint32(view.valueAt(i) + at + 4, true) * 2 ** 32;}
-    }
-    this.#examined.findings.tallies[table]!.sum += sum;
   }
 }
 
 /** Fits a core's own cache with room to spare: what is read is checked while it is there. */
-const READ_BYTES = 128 << 10;
+const READ_BYTES = 256 << 10;

@@ -19,9 +19,13 @@ export interface PageNeed {
 export class PageView {
   /** Room for some pages: whoever reads a file fills it. */
   readonly bytes: Uint8Array;
+  /** The same. */
+  readonly data: DataView;
   readonly pageSize: number;
   /** Nodes of the page that was checked last. */
   count = 0;
+  /** The length of all its keys; -1 when they differ. Of a branch the first does not count. */
+  keyBytes = -1;
   /** Whether one of its values lies on overflow pages. */
   hasOverflow = false;
   readonly #words: Uint16Array;
@@ -36,6 +40,7 @@ export class PageView {
   constructor(pageSize: number, pages: number) {
     this.pageSize = pageSize;
     this.bytes = new Uint8Array(pageSize * pages);
+    this.data = new DataView(this.bytes.buffer);
     this.#words = new Uint16Array(this.bytes.buffer);
     this.#begins = new Uint32Array(pageSize / 2 + 1);
     this.#ends = new Uint16Array(pageSize / 2);
@@ -62,7 +67,7 @@ export class PageView {
     }
     this.count = (lower - HEADER_BYTES) / 2;
     if (!this.#nodesFill(upper, need)) return "has nodes that overlap, leave gaps or lie outside of it";
-    const first = need.kind === BRANCH ? 2 : 1;
+    const first = need.kind === BRANCH ? 1 : 0;
     const rises = need.order === "bytes" ? this.#keysRise(first) : this.#keysRiseIn(need.order, first);
     return rises ? undefined : "has keys that are not in order";
   }
@@ -102,6 +107,27 @@ export class PageView {
   child(index: number): number {
     const word = this.#nodeAt(index) >> 1;
     return this.#words[word]! + this.#words[word + 1]! * 2 ** 16 + this.#words[word + 2]! * 2 ** 32;
+  }
+
+  /**
+   * Adds up 8-byte numbers at a place of each value.
+   *
+   * @returns NaN when a value has not that length, or lies elsewhere.
+   */
+  sum(valueBytes: number, place: number): number {
+    const words = this.#words;
+    const at = this.#at >> 1;
+    const offsets = at + HEADER_BYTES / 2;
+    let sum = 0;
+    for (let i = 0; i < this.count; i++) {
+      const node = at + (words[offsets + i]! >> 1);
+      if (words[node] !== valueBytes || words[node + 1] !== 0 || words[node + 2] !== 0) return NaN;
+      const begin = 2 * node + NODE_BYTES + words[node + 3]! + place;
+      sum += this.data.getUint32(begin, true);
+      const high = this.data.getUint32(begin + 4, true);
+      if (high !== 0) sum += high * 2 ** 32;
+    }
+    return sum;
   }
 
   #nodeAt(index: number): number {
@@ -156,16 +182,22 @@ export class PageView {
     return bytes + (bytes & 1);
   }
 
+  /** @param first The first key that counts. */
   #keysRise(first: number): boolean {
     const words = this.#words;
     const at = this.#at >> 1;
     const offsets = at + HEADER_BYTES / 2;
-    if (this.count < first) return true;
-    let before = at + (words[offsets + first - 1]! >> 1);
-    for (let i = first; i < this.count; i++) {
+    const { count } = this;
+    this.keyBytes = -1;
+    if (count <= first) return true;
+    let before = at + (words[offsets + first]! >> 1);
+    let beforeBytes = words[before + 3]!;
+    const firstBytes = beforeBytes;
+    let differing = 0;
+    for (let i = first + 1; i < count; i++) {
       const node = at + (words[offsets + i]! >> 1);
-      const beforeBytes = words[before + 3]!;
       const nodeBytes = words[node + 3]!;
+      differing |= nodeBytes ^ firstBytes;
       const shared = (beforeBytes < nodeBytes ? beforeBytes : nodeBytes) >> 1;
       const a = before + NODE_BYTES / 2;
       const b = node + NODE_BYTES / 2;
@@ -175,12 +207,15 @@ export class PageView {
         if (swapped(words[a + k]!) > swapped(words[b + k]!)) return false;
       } else if (compareKeys("bytes", this.key(i - 1), this.key(i)) >= 0) return false;
       before = node;
+      beforeBytes = nodeBytes;
     }
+    if (differing === 0) this.keyBytes = firstBytes;
     return true;
   }
 
   #keysRiseIn(order: KeyOrder, first: number): boolean {
-    for (let i = first; i < this.count; i++) {
+    this.keyBytes = -1;
+    for (let i = first + 1; i < this.count; i++) {
       if (compareKeys(order, this.key(i - 1), this.key(i)) >= 0) return false;
     }
     return true;

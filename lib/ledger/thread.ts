@@ -16,6 +16,8 @@ export interface ThreadTask {
   readonly meta: LmdbMeta;
   readonly tables: readonly TableShape[];
   readonly subtrees: readonly Subtree[];
+  /** How many pages one step scans. */
+  readonly sharePages: number;
   /** In shared memory: of all pages. */
   readonly marks: Int32Array;
   /** In shared memory: see the places below. */
@@ -34,10 +36,17 @@ export const PAGES_DONE = 5;
 /** Whoever starts threads may have places behind these. */
 export const CONTROL_WORDS = 6;
 
-/** @param control At least CONTROL_WORDS, all 0, in shared memory. */
-export function taskOf({ examined, subtrees }: Plan, control: Int32Array): ThreadTask {
+/**
+ * Makes a plan into a task.
+ *
+ * @param threads How many may take part.
+ * @param control At least CONTROL_WORDS, all 0, in shared memory.
+ */
+export function taskOf({ examined, subtrees }: Plan, threads: number, control: Int32Array): ThreadTask {
   const { meta, tables, marks } = examined;
-  return { meta, tables, subtrees, marks: marks.words, control };
+  const bytes = marks.pages * meta.pageSize / (threads * SHARES_EACH);
+  const sharePages = Math.ceil(Math.min(Math.max(bytes, MIN_SHARE_BYTES), MAX_SHARE_BYTES) / meta.pageSize);
+  return { meta, tables, subtrees, sharePages, marks: marks.words, control };
 }
 
 export class ExaminingThread {
@@ -66,11 +75,9 @@ export class ExaminingThread {
    */
   step(): "more" | "wait" | "done" {
     const { control, subtrees } = this.#task;
-    const subtree = Atomics.load(control, NEXT_SUBTREE) < subtrees.length
-      ? subtrees[Atomics.add(control, NEXT_SUBTREE, 1)]
-      : undefined;
-    if (subtree !== undefined) {
-      this.#walkOne(subtree);
+    if (Atomics.load(control, NEXT_SUBTREE) < subtrees.length) {
+      const first = Atomics.add(control, NEXT_SUBTREE, SUBTREES_AT_ONCE);
+      for (const subtree of subtrees.slice(first, first + SUBTREES_AT_ONCE)) this.#walkOne(subtree);
       return "more";
     }
     if (Atomics.load(control, SUBTREES_DONE) < subtrees.length) return "wait";
@@ -88,17 +95,21 @@ export class ExaminingThread {
   }
 
   #scanOne(): boolean {
-    const { control } = this.#task;
+    const { control, sharePages } = this.#task;
     const { pages } = this.#examined.marks;
-    const step = SHARE_BYTES / this.#examined.meta.pageSize;
-    const from = Atomics.add(control, NEXT_SHARE, 1) * step;
+    const from = Atomics.add(control, NEXT_SHARE, 1) * sharePages;
     if (from >= pages) return false;
-    const end = Math.min(from + step, pages);
+    const end = Math.min(from + sharePages, pages);
     this.#scan.scan(from, end);
     Atomics.add(control, PAGES_DONE, end - from);
     return true;
   }
 }
 
-/** Long enough for a disk to read ahead. */
-const SHARE_BYTES = 16 << 20;
+/** Each has some 75 branch pages: together about as long as a share takes. */
+const SUBTREES_AT_ONCE = 8;
+/** Shares for each thread, so that all end at about the same time. */
+const SHARES_EACH = 8;
+const MIN_SHARE_BYTES = 1 << 20;
+/** Long enough for a disk to read ahead, and for a turn of the event loop after each not to count. */
+const MAX_SHARE_BYTES = 32 << 20;

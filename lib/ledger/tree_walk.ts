@@ -43,10 +43,13 @@ export function rootOf(examined: ExaminedFile, table: number): Subtree[] {
 export class TreeWalk {
   readonly #examined: ExaminedFile;
   readonly #view: PageView;
+  /** What the children of a branch are already. */
+  readonly #before: Uint8Array;
 
   constructor(examined: ExaminedFile) {
     this.#examined = examined;
     this.#view = new PageView(examined.meta.pageSize, 1);
+    this.#before = new Uint8Array(examined.meta.pageSize);
   }
 
   /** All of it. */
@@ -135,22 +138,27 @@ export class TreeWalk {
   /** The children of a branch page whose children are leaves, without an object for each. */
   #markLeaves({ table, low, high }: Subtree, { flags }: DbRecord): void {
     const view = this.#view;
+    const examined = this.#examined;
+    const { marks } = examined;
+    const before = this.#before;
+    // They lie anywhere: looking at all of them first waits for memory once, not for each.
+    for (let i = 0; i < view.count; i++) before[i] = marks.markOf(view.child(i));
     const bounds = new Bounds(orderOf(flags));
-    bounds.setLow(low, 0, low?.length);
+    bounds.setLow(low && viewOf(low), 0, low?.length);
     for (let i = 0; i < view.count; i++) {
       const isLast = i + 1 === view.count;
-      if (isLast) bounds.setHigh(high, 0, high?.length);
-      else bounds.setHigh(view.bytes, view.keyAt(i + 1), view.keyLength(i + 1));
+      if (isLast) bounds.setHigh(high && viewOf(high), 0, high?.length);
+      else bounds.setHigh(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
       this.#mark(table, view.child(i), bounds);
-      if (!isLast) bounds.setLow(view.bytes, view.keyAt(i + 1), view.keyLength(i + 1));
+      if (!isLast) bounds.setLow(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
     }
   }
 
   /** A leaf that is the root itself. */
   #markLeaf({ table, page, low, high }: Subtree): void {
     const bounds = new Bounds(orderOf(this.#examined.tables[table]!.record.flags));
-    bounds.setLow(low, 0, low?.length);
-    bounds.setHigh(high, 0, high?.length);
+    bounds.setLow(low && viewOf(low), 0, low?.length);
+    bounds.setHigh(high && viewOf(high), 0, high?.length);
     this.#mark(table, page, bounds);
   }
 
@@ -175,15 +183,19 @@ class Bounds {
     this.#ranks = order === "bytes";
   }
 
-  setLow(bytes: Uint8Array | undefined, at: number, length = 0): void {
-    this.lowPrefix = this.#ranks && bytes !== undefined ? prefixOf(bytes, at, length) : 0;
-    this.lowFifth = this.#ranks && bytes !== undefined ? fifthByteOf(bytes, at, length) : 0;
-    this.lowHash = bytes === undefined ? 0 : hashOf(bytes, at, length);
+  setLow(data: DataView | undefined, at: number, length = 0): void {
+    this.lowPrefix = this.#ranks && data !== undefined ? prefixOf(data, at, length) : 0;
+    this.lowFifth = this.#ranks && data !== undefined ? fifthByteOf(data, at, length) : 0;
+    this.lowHash = data === undefined ? 0 : hashOf(data, at, length);
   }
 
-  setHigh(bytes: Uint8Array | undefined, at: number, length = 0): void {
-    const highest = this.#ranks && bytes === undefined;
-    this.highPrefix = highest ? 0xffffffff : this.#ranks ? prefixOf(bytes!, at, length) : 0;
-    this.highFifth = highest ? 0xff : this.#ranks ? fifthByteOf(bytes!, at, length) : 0;
+  setHigh(data: DataView | undefined, at: number, length = 0): void {
+    const highest = this.#ranks && data === undefined;
+    this.highPrefix = highest ? 0xffffffff : this.#ranks ? prefixOf(data!, at, length) : 0;
+    this.highFifth = highest ? 0xff : this.#ranks ? fifthByteOf(data!, at, length) : 0;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
