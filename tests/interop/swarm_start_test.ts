@@ -4,8 +4,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { freePort, need, sha256OfFile } from "./support.ts";
-import { ARCHIVE, contentOf, type Generation, jsonWhere, PIECE, SwarmStage } from "./swarm_stage.ts";
+import { nanoSnap } from "./stage.ts";
+import { ARCHIVE, contentOf, type Generation, jsonWhere, Mirror, PIECE, SwarmStage } from "./swarm_stage.ts";
 import { TEST_KEY } from "./swarm.ts";
+import { HttpTrackerStub } from "./tracker_stub.ts";
 
 const ignore = need("libtorrent");
 
@@ -248,4 +250,50 @@ Deno.test(
 
 async function holds(path: string, sha256: string): Promise<boolean> {
   return await Deno.stat(path).catch(() => undefined) !== undefined && sha256OfFile(path) === sha256;
+}
+
+Deno.test({
+  name: "swarm tells trackers of its start, its whole snapshot and its end, within ten seconds",
+  ignore,
+}, async () => {
+  await using stage = await SwarmStage.open(4);
+  await using tracker = new HttpTrackerStub();
+  await using mute = new MuteTracker();
+  const first = await stage.publish("abcd");
+  const trackers = [tracker.url, mute.url].flatMap((url) => ["--tracker", url]);
+  const where = ["--data-dir", stage.dataDir, "--bind", "127.0.0.1", "--port", "0", "--no-metrics"];
+  const whose = ["--dht-bootstrap", stage.swarm.bootstrap(), "--authority", TEST_KEY];
+  await using mirror = new Mirror(
+    nanoSnap(["swarm", ...where, ...whose, ...trackers], 60_000),
+    stage.dataDir,
+  );
+  await mirror.switched(first);
+  const hashes = [first.torrent.v1!, first.hash.slice(0, 40)];
+  for (const infoHash of hashes) await tracker.announced({ infoHash, event: "completed" });
+  const atMs = performance.now();
+  await mirror.stop();
+  assert.ok(performance.now() - atMs < 10_000);
+  for (const hash of hashes) {
+    const events = tracker.eventsOf(hash, undefined);
+    assert.deepEqual([events[0], events.includes("completed"), events.at(-1)], ["started", true, "stopped"]);
+  }
+  assert.equal((await jsonWhere(join(stage.dataDir, "mirror_state.json"), () => true))["phase"], "stopped");
+});
+
+/** Takes every announce and never answers. */
+class MuteTracker implements AsyncDisposable {
+  readonly #server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => this.#over.promise.then(() => new Response("too late")),
+  );
+  readonly #over = Promise.withResolvers<void>();
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}/announce`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.resolve();
+    await this.#server.shutdown();
+  }
 }
