@@ -136,6 +136,16 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
+/** A process that has a file open or locked. */
+export interface Holder {
+  /** undefined when the system hides it: in another container, or on Windows. */
+  readonly pid: number | undefined;
+  /** "nano_node"; empty when it is hidden. */
+  readonly name: string;
+  /** The lines of its /proc/PID/cgroup on Linux, which name its service or container; empty elsewhere. */
+  readonly cgroup: string;
+}
+
 /** Other programs of this machine. */
 export interface Programs {
   /** Where the first of these lies that is installed; undefined when none is. */
@@ -163,6 +173,12 @@ export interface Programs {
    * @returns undefined where the system does not tell.
    */
   holdersOf(paths: readonly string[]): readonly string[] | undefined;
+  /**
+   * The same, with what the system tells of each.
+   *
+   * @returns undefined where the system does not tell.
+   */
+  holders(paths: readonly string[]): readonly Holder[] | undefined;
   /** Whether a process of this number runs on this computer, whoever's it is. */
   isRunning(pid: number): boolean;
   /** Sends SIGHUP. @returns false when there is no such process, or it is somebody else's. */
@@ -206,6 +222,27 @@ export interface OpenFile {
   /** Resolves once the data is on stable storage; does not stop the event loop. */
   sync(): Promise<void>;
   close(): void;
+}
+
+/** A user and a group, by number. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Whose files are whose; on Windows, which has other rules, nobody's. */
+export interface Access {
+  /** Who we are; undefined on Windows. */
+  readonly self: Owner | undefined;
+  /** undefined when nothing is there, and on Windows. */
+  ownerOf(path: string): Owner | undefined;
+  /**
+   * Gives a file with no other name, or a folder, to its user, with a mode as chmod writes it, and flushes that. Nothing
+   * on Windows.
+   *
+   * @throws {PathUnusable} Also for a link.
+   */
+  give(path: string, owner: Owner | undefined, mode: number): void;
 }
 
 /** Held until it is released or the process ends. */

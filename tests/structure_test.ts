@@ -12,9 +12,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   extract: [],
   ledger: [],
   release: [],
+  node: [],
   snapshot: ["dht"],
   line: ["snapshot", "dht", "torrent"],
-  mirror: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
+  mirror: ["line", "snapshot", "dht", "torrent", "extract", "ledger", "node"],
   producer: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   status: ["snapshot", "torrent", "extract", "ledger"],
   inspect: ["mirror", "snapshot", "torrent", "extract", "ledger"],
@@ -30,6 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "extract",
     "ledger",
     "release",
+    "node",
   ],
   io: [], // implements lib/ports.ts; nothing in lib imports it
 };

@@ -3,12 +3,13 @@
 
 import type { InspectMachine } from "../inspect/machine.ts";
 import type { Machine } from "../mirror/machine.ts";
+import type { InstallMachine } from "../mirror/node_place.ts";
 import type { RunMachine } from "../producer/run.ts";
 import type { Clock, OwnProgram, Programs } from "../ports.ts";
 import type { WatchMachine } from "../status/watch.ts";
 
 /** What any command may need of the machine. */
-export interface CliMachine extends Machine, RunMachine, WatchMachine, InspectMachine {
+export interface CliMachine extends InstallMachine, RunMachine, WatchMachine, InspectMachine {
   readonly checker: Machine["checker"];
   readonly http: RunMachine["http"];
   readonly net: Machine["net"];

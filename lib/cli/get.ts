@@ -14,7 +14,8 @@ import {
   readViewSettings,
   type ViewSettings,
 } from "./options.ts";
-import { withStatus } from "./run_view.ts";
+import { addInstallOptions, type InstallRequest, readInstall } from "./install_options.ts";
+import { withStatus, withView } from "./run_view.ts";
 import { parseDurationMs, parseInfoHash } from "./values.ts";
 import { getJson, getText } from "./get_result.ts";
 
@@ -42,13 +43,18 @@ export function addGet(program: Command, context: CliContext): void {
       "give up finding a snapshot after this long, 0 for never (default: 120s)",
     )
     .option("--stall-timeout <time>", "give up after this long without data, 0 for never (default: 0)");
+  addInstallOptions(command);
   addViewOptions(addIgnoredMetricsOptions(addCommonOptions(command)));
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
     const view = readViewSettings(inputs, context.stderrIsTerminal);
     const { options, warnings } = readGetOptions(inputs);
-    const result = await run(options, warnings, view, context);
+    const request = readInstall(inputs, context);
+    if (request?.isDryRun === true) {
+      return await sayPlan({ options, warnings, request, view, inputs }, context);
+    }
+    const result = await run(options, warnings, request, view, context);
     context.stdout(view.json ? getJson(result) : getText(result, options));
   });
 }
@@ -60,10 +66,11 @@ export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings:
   const source = readSource(inputs);
   const discover = inputs.text("--discover-timeout");
   const stall = inputs.text("--stall-timeout");
-  const extract = inputs.isOn("--extract");
+  const isInstalled = inputs.isOn("--install") || inputs.text("--install") !== undefined;
+  const extract = inputs.isOn("--extract") || isInstalled;
   const lowDisk = inputs.isOn("--low-disk");
   if (lowDisk && !extract) {
-    throw new UsageError("--low-disk needs --extract: without it the archive is what stays");
+    throw new UsageError("--low-disk needs --extract or --install: without it the archive is what stays");
   }
   if (lowDisk && inputs.isOn("--keep-archive")) {
     throw new UsageError("--low-disk and --keep-archive exclude each other");
@@ -108,27 +115,67 @@ function readSource(inputs: Inputs): Source | undefined {
 async function run(
   options: GetOptions,
   warnings: readonly string[],
+  request: InstallRequest | undefined,
   settings: ViewSettings,
   context: CliContext,
 ): Promise<GetResult> {
-  const [{ get }, machine] = await Promise.all([import("../mirror/get.ts"), context.machine()]);
+  const [{ get }, { install }, machine] = await Promise.all([
+    import("../mirror/get.ts"),
+    import("../mirror/install.ts"),
+    context.machine(),
+  ]);
   return await withStatus({ role: "get", settings, metrics: undefined }, context, (report) => {
     for (const text of warnings) report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
-    return get(options, machine, report, context.signal);
+    if (request === undefined) return get(options, machine, report, context.signal);
+    return install(options, request.where, machine, report, context.signal);
   });
 }
 
+/** What an installation would do; then, where it would be refused, why, with the exit code that it would have. */
+async function sayPlan(
+  { options, warnings, request, view, inputs }: {
+    readonly options: GetOptions;
+    readonly warnings: readonly string[];
+    readonly request: InstallRequest;
+    readonly view: ViewSettings;
+    readonly inputs: Inputs;
+  },
+  context: CliContext,
+): Promise<void> {
+  const [{ planInstall }, { planJson, planText }, machine] = await Promise.all([
+    import("../mirror/install_plan.ts"),
+    import("./install_plan_text.ts"),
+    context.machine(),
+  ]);
+  const discoverTimeoutMs = inputs.text("--discover-timeout") === undefined
+    ? REHEARSAL_TIMEOUT_MS
+    : options.discoverTimeoutMs;
+  const stallTimeoutMs = options.stallTimeoutMs === 0 ? REHEARSAL_TIMEOUT_MS : options.stallTimeoutMs;
+  const patience = { discoverTimeoutMs, stallTimeoutMs };
+  const plan = await withView(view, context, (report) => {
+    for (const text of warnings) report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
+    return planInstall({ ...options, ...patience }, request.where, machine, report, context.signal);
+  });
+  context.stdout(view.json ? planJson(plan) : planText(plan));
+  const [refusal] = plan.refusals;
+  if (refusal !== undefined) throw refusal;
+}
+
 const DISCOVER_TIMEOUT_MS = 120_000;
+/** Nothing hangs on a plan: what nobody tells by then is left open in it. */
+const REHEARSAL_TIMEOUT_MS = 30_000;
 
 const EXAMPLES = `
 Examples:
   nano-snap get --extract                       the newest ledger, as ./nano-data/data.ldb
   nano-snap get --extract --data-dir /srv/nano  the same, kept elsewhere
   nano-snap get --extract --low-disk            the same with a third less room, and no second try
+  nano-snap get --install --dry-run             what would be put into the node's folder, and how
+  nano-snap get --install                       the newest ledger, in the node's folder
   nano-snap get --json                          the archive only, and facts for a script
   nano-snap get --magnet 'magnet:?xt=...'       a snapshot that somebody named
   nano-snap get --peer 192.0.2.7:6881           also ask this peer
 
 Exit codes: 0 done or already current, 1 failure, 2 usage, 3 nothing discovered, 4 verification failed,
-5 not enough space, 6 permission or path, 8 network or stalled, 9 another instance has the data directory,
+5 not enough space, 6 permission or path, 7 the node runs, 8 network or stalled, 9 another instance has the data directory,
 70 a bug, 130 and 143 stopped by a signal.`;

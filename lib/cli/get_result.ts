@@ -25,6 +25,11 @@ export function getJson(result: GetResult): string {
       network: ledger.network,
       minimum_node: ledger.minimumNode ?? null,
     },
+    install: result.install === undefined ? null : {
+      directory: result.install.directory,
+      backup: result.install.backup ?? null,
+      next: result.install.next,
+    },
     downloaded_bytes: result.downloadedBytes,
     elapsed_ms: Math.round(result.elapsedMs),
   };
@@ -43,6 +48,7 @@ export function getText(result: GetResult, options: Pick<GetOptions, "extract">)
     ["archive", result.archive === result.path ? undefined : result.archive],
     ["ledger", ledgerText(result)],
     ["fetched", fetchedText(result)],
+    ["backup", result.install?.backup],
     ["next", nextText(result, options)],
   ];
   return rows.filter(([, value]) => value !== undefined)
@@ -72,6 +78,7 @@ function fetchedText(result: GetResult): string {
 }
 
 function nextText(result: GetResult, options: Pick<GetOptions, "extract">): string {
+  if (result.install !== undefined) return result.install.next;
   if (!options.extract) return "nano-snap get --extract, with the same options, unpacks the ledger";
   return `stop the node, then: mv ${shellWord(result.path)} ~/Nano/data.ldb`;
 }

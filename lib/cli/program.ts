@@ -94,8 +94,6 @@ function causeOf(error: unknown, call: string, signal: AbortSignal): unknown {
 /** Commander's "error: unknown option '--x'\n(Did you mean --y?)" as one sentence with the way to the help. */
 function usageOf(error: CommanderError, call: string): UsageError {
   if (error.code === "commander.help") return new UsageError(`Which command? See: ${call} --help`);
-  const later = LATER_OPTIONS.find((name) => new RegExp(`'${name}['=]`).test(error.message));
-  if (later !== undefined) return notInThisVersion(later);
   const sentence = error.message.replace(/^error: /, "").replaceAll(/\s+/g, " ").replace(/[.]$/, "")
     // An unknown option's value may be a secret.
     .replace(/^(unknown option '--?[^'=]+)=.*'/, "$1'");
@@ -150,4 +148,3 @@ const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
 const LATER_COMMANDS = [
   "doctor",
 ] as const;
-const LATER_OPTIONS = ["--install"] as const;

@@ -1,7 +1,18 @@
 // The real machine, in one value: what main.ts gives to commands and a library user to `get`. It has the
 // shapes of lib/mirror/machine.ts's Machine and lib/producer/machine.ts's without knowing them.
 
-import type { Clock, Files, HttpClient, HttpStreams, Net, OwnProgram, Programs, Random } from "../ports.ts";
+import type {
+  Access,
+  Clock,
+  Files,
+  HttpClient,
+  HttpStreams,
+  Net,
+  OwnProgram,
+  Programs,
+  Random,
+} from "../ports.ts";
+import { systemAccess } from "./access.ts";
 import { WorkerMills } from "./block_client.ts";
 import { WorkerTester } from "./archive_test_client.ts";
 import { WorkerChecker } from "./check_client.ts";
@@ -22,6 +33,7 @@ export class SystemMachine {
   readonly clock: Clock = systemClock;
   readonly random: Random = systemRandom;
   readonly files: Files = systemFiles;
+  readonly access: Access = systemAccess;
   readonly net: Net = systemNet;
   readonly http: HttpClient & HttpStreams = systemHttp;
   readonly programs: Programs = systemPrograms;

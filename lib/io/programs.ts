@@ -1,12 +1,11 @@
-// Other programs: finding them on PATH, running one to its end without a shell, and seeing who has a file open. The last
-// asks Linux's /proc, where only root sees other users' open files but everybody sees locks; LMDB locks its lock file
-// for as long as an environment is open, so that a running node is seen either way.
+// Other programs: finding them on PATH, and running one to its end without a shell.
 
 import { statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { kill } from "node:process";
 import { OperationFailed } from "../errors.ts";
 import type { Programs } from "../ports.ts";
+import { findHolders } from "./holders.ts";
 import { errnoOf, reasonOf } from "./os_error.ts";
 
 export const systemPrograms: Programs = {
@@ -62,22 +61,13 @@ export const systemPrograms: Programs = {
     }
   },
 
+  holders: findHolders,
+
   holdersOf(paths) {
-    if (Deno.build.os !== "linux") return undefined;
-    const wanted = new Set(paths.map(identityOf).filter((identity) => identity !== undefined));
-    const found = new Map<number, string>();
-    try {
-      for (const pid of lockers(wanted)) found.set(pid, nameOf(pid));
-      for (const entry of Deno.readDirSync("/proc")) {
-        const pid = Number(entry.name);
-        if (Number.isInteger(pid) && pid !== Deno.pid && hasOpen(pid, wanted)) found.set(pid, nameOf(pid));
-      }
-    } catch {
-      return undefined;
-    }
-    return [...found].map(([pid, name]) =>
-      pid > 0 ? `process ${pid}${name}` : "a process that cannot be seen"
-    );
+    return findHolders(paths)?.map(({ pid, name }) => {
+      if (pid === undefined) return "a process that cannot be seen";
+      return `process ${pid}${name === "" ? "" : ` (${name})`}`;
+    });
   },
 
   isRunning(pid) {
@@ -121,51 +111,6 @@ async function tailOf(stream: ReadableStream<Uint8Array>, signal: AbortSignal): 
   let tail = "";
   await eachText(stream, signal, (text) => tail = (tail + text).slice(-MAX_STDERR_CHARACTERS));
   return tail.trim();
-}
-
-/** Device and inode, whatever name leads there. */
-function identityOf(path: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Processes with a lock on one of the files; 0 for those outside of our container, which the kernel does not number.
- * By inode alone: some filesystems give `stat` another device than they give the kernel's list.
- */
-function lockers(wanted: ReadonlySet<string>): number[] {
-  const inodes = new Set([...wanted].map((identity) => identity.split(":")[1]));
-  return Deno.readTextFileSync("/proc/locks").split("\n").flatMap((line) => {
-    const match = /(\S+) +[0-9a-f]+:[0-9a-f]+:(\d+) +\d+ +\S+$/.exec(line);
-    return match !== null && inodes.has(match[2]!) ? [Math.max(0, Number(match[1]))] : [];
-  });
-}
-
-/** Other users' processes keep what they have open to themselves. */
-function hasOpen(pid: number, wanted: ReadonlySet<string>): boolean {
-  for (const folder of [`/proc/${pid}/fd`, `/proc/${pid}/map_files`]) {
-    try {
-      for (const entry of Deno.readDirSync(folder)) {
-        const identity = identityOf(`${folder}/${entry.name}`);
-        if (identity !== undefined && wanted.has(identity)) return true;
-      }
-    } catch {
-      // Gone meanwhile, or not ours to see.
-    }
-  }
-  return false;
-}
-
-function nameOf(pid: number): string {
-  try {
-    return ` (${Deno.readTextFileSync(`/proc/${pid}/comm`).trim()})`;
-  } catch {
-    return "";
-  }
 }
 
 /** Why a program failed stands at the end of what it says. */

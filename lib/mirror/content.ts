@@ -15,6 +15,7 @@ import { examinePlace, findPlace, journalOf, moveIn, type Place, shareOf } from 
 import { type ContentOptions, filePathsIn, nameOf, note } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
+import { passingBytes } from "./passing.ts";
 import { copyPieces, findOldCopies, isKnownCopy, pieceIndices, sharedPieces } from "./reuse.ts";
 import { checkSuspects } from "./suspects.ts";
 
@@ -187,7 +188,7 @@ async function takeFromElsewhere(
 
 /** @param credit Bytes on disk that will be moved in. */
 function checkSpace(
-  { machine, info, paths }: ContentOptions,
+  { machine, info, paths, layout, examineSpace }: ContentOptions,
   filePaths: readonly string[],
   credit: number,
 ): void {
@@ -196,6 +197,12 @@ function checkSpace(
     const allocated = machine.files.stat(path)?.allocated ?? 0;
     missing += Math.max(0, info.files[i]!.length - allocated);
   }
+  examineSpace?.({
+    info,
+    missingBytes: Math.max(0, missing),
+    folder: paths.root,
+    passingBytes: info.isSingleFile ? passingBytes(layout) : undefined,
+  });
   const free = machine.files.freeBytes(paths.own);
   if (missing <= free) return;
   throw new NotEnoughSpace(

@@ -22,8 +22,20 @@ export interface ContentOptions {
   readonly force: boolean;
   /** Other whole snapshots on this disk: only read, whatever the torrent's name is. */
   readonly wholes?: readonly WholeCopy[];
+  /** Before the first byte is written: throws when the rest of the work has no room beside it. */
+  readonly examineSpace?: ((archive: ArchiveSpace) => void) | undefined;
   readonly signal: AbortSignal;
   readonly report: Report;
+}
+
+/** What a torrent's content will take of which disk. */
+export interface ArchiveSpace {
+  readonly info: Info;
+  /** Bytes that are still to come, and where. */
+  readonly missingBytes: number;
+  readonly folder: string;
+  /** The most that it takes with --low-disk; undefined where that cannot be used. */
+  readonly passingBytes: number | undefined;
 }
 
 /** A snapshot that is whole and recorded as such, and may be served meanwhile. */

@@ -16,7 +16,7 @@ import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
 import { runWebSeeds, type WebSeedSettings, webSeedsOf } from "../torrent/web_seeds.ts";
 import { Content } from "./content.ts";
-import type { ContentOptions } from "./content_options.ts";
+import type { ArchiveSpace, ContentOptions } from "./content_options.ts";
 import type { WholeCopy } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Line } from "../line/line.ts";
@@ -71,6 +71,8 @@ export interface FetchOptions {
   readonly client: string;
   /** Called when the metadata is checked, before anything is written: throws to refuse the torrent. */
   readonly onInfo: (info: Info) => void;
+  /** Called when it is known how much is still to come, before the first byte is written: throws to refuse. */
+  readonly examineSpace?: (archive: ArchiveSpace) => void;
   readonly onPhase: (phase: Phase) => void;
   /** Whole snapshots on this disk, which are read and never touched. */
   readonly wholes?: readonly WholeCopy[];
@@ -298,6 +300,7 @@ class Fetch implements SwarmListener {
       layout,
       layers,
       layersReady,
+      examineSpace: this.#options.examineSpace,
       force,
       wholes,
       signal,

@@ -7,13 +7,12 @@ import type { Report } from "../events.ts";
 import { toHex } from "../bytes.ts";
 import type { Extracted } from "../extract/extractor.ts";
 import { findArchive } from "../extract/folder.ts";
-import { placeLedger } from "../extract/place.ts";
-import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
 import type { Candidate } from "../snapshot/discover.ts";
 import { filePathsIn, nameOf } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
 import type { Fetched } from "./fetch.ts";
 import { writeInstalled } from "./installed.ts";
+import type { LedgerPlace, SnapshotName } from "./ledger_place.ts";
 import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";
 import type { Machine } from "./machine.ts";
 import { recordSnapshot } from "./mirror_state.ts";
@@ -25,6 +24,8 @@ import type { Unpacking } from "./unpacking.ts";
 export interface FinishOptions {
   readonly machine: Machine;
   readonly paths: DataPaths;
+  /** Where the ledger is to stay. */
+  readonly place: LedgerPlace;
   readonly report: Report;
   readonly signal: AbortSignal;
   readonly extract: boolean;
@@ -39,18 +40,19 @@ export interface FinishOptions {
 
 /** @throws {VerificationFailed} When archive or ledger is not what it must be: nothing in place was touched. */
 export async function finish(options: FinishOptions): Promise<GetResult> {
-  const { machine, paths, fetched, candidate, extract, keepArchive } = options;
+  const { machine, paths, place, fetched, candidate, extract, keepArchive } = options;
   const { files, clock } = machine;
   const { info } = fetched;
-  const ledger = extract ? await unpack(options) : undefined;
-  const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
-  if (archive !== undefined) placeArchive(machine, paths, fetched);
-  const path = extract ? paths.ledger : archive!;
   const name = nameOf(info);
   const seq = candidate?.item.seq;
   const v1 = info.infoHashV1 && toHex(info.infoHashV1);
+  const of: SnapshotName = { v2: name, v1: v1 ?? null, seq: seq ?? null };
+  const ledger = extract ? await place.put(await unpack(options), of) : undefined;
+  const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
+  if (archive !== undefined) placeArchive(machine, paths, fetched);
+  const path = extract ? place.path : archive!;
   if (info.isSingleFile || extract) {
-    writeInstalled(files, paths.installed, { v2: name, v1: v1 ?? null, seq: seq ?? null, path });
+    writeInstalled(files, paths.installed, { ...of, path });
   }
   recordSnapshot(files, paths, info, candidate?.item, ledger && summaryOf(ledger));
   discardIncoming(machine, paths, info);
@@ -59,6 +61,7 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
     files.removeAll(fetched.path);
     discardTorrent(machine, paths, info);
   }
+  if (extract) place.settle();
   const published = publishedMs(originalFilename(info));
   return {
     path,
@@ -88,36 +91,20 @@ function placeArchive({ files }: Machine, paths: DataPaths, { info, path }: Fetc
   }
 }
 
-/** Unpacks beside the final place, looks into the ledger, and only then renames it. */
-async function unpack(options: FinishOptions): Promise<LedgerFacts> {
-  const { machine: { files }, paths, report, unpacking } = options;
-  const extracted = await (unpacking?.result() ?? extract(options));
-  const facts = checkLedger(options.machine, extracted.path);
-  for (const text of facts.warnings) report({ kind: "note", level: "warning", logger: "extract", text });
-  placeLedger(files, { partial: extracted.path, folder: paths.root });
-  return facts;
+/** Unpacks beside the final place. @returns The partial file. */
+async function unpack(options: FinishOptions): Promise<string> {
+  const extracted = await (options.unpacking?.result() ?? extract(options));
+  return extracted.path;
 }
 
-function extract({ machine, paths, fetched, report, signal }: FinishOptions): Promise<Extracted> {
+function extract({ machine, place, fetched, report, signal }: FinishOptions): Promise<Extracted> {
   const { info, path } = fetched;
   const folder = { name: info.name, path, members: info.files.map((file) => file.path) };
   return machine.extractor.extract({
     archive: info.isSingleFile ? path : findArchive(machine.files, folder),
-    into: paths.root,
+    into: place.folder,
     signal,
     onProgress: (doneBytes, totalBytes) =>
       report({ kind: "work", label: "Extracting", doneBytes, totalBytes }),
   });
-}
-
-function checkLedger({ files }: Machine, path: string): LedgerFacts {
-  const file = files.open(path, "read");
-  try {
-    return readLedgerFacts(file);
-  } catch (error) {
-    files.remove(path);
-    throw error;
-  } finally {
-    file.close();
-  }
 }

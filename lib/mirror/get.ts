@@ -4,7 +4,7 @@
 //
 // The torrent is begun with at the first verified answer, while the lookup still looks for a newer one.
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { Interrupted, PathUnusable, SnapError } from "../errors.ts";
 import type { Fetching, Phase, Report } from "../events.ts";
@@ -13,24 +13,28 @@ import { type Candidate, discover } from "../snapshot/discover.ts";
 import { TrustStore } from "../snapshot/trust.ts";
 import type { Info } from "../torrent/metainfo.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
-import { DataDir } from "./data_dir.ts";
+import { DataDir, DataPaths, LEDGER_NAME } from "./data_dir.ts";
 import { type Fetched, fetchTorrent } from "./fetch.ts";
 import { finish } from "./finish.ts";
 import { refuseForeignFolder } from "./folder_place.ts";
-import { type Installed, isCurrent, readInstalled } from "./installed.ts";
+import { type Installed, isCurrent, readInstalled, writeInstalled } from "./installed.ts";
+import { DataPlace, type LedgerPlace, type SnapshotName } from "./ledger_place.ts";
+import { discardNamed } from "./leftovers.ts";
 import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
 import { refuseName } from "./names.ts";
 import type { GetOptions, GetResult } from "./options.ts";
+import { unwritten } from "../unwritten_files.ts";
 import { Unpacking } from "./unpacking.ts";
-import { ageWarning, ledgerAt, publishedMs } from "./snapshot_facts.ts";
+import { ageWarning, ledgerAt, publishedMs, summaryOf } from "./snapshot_facts.ts";
 import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
 
 /**
  * Gets a snapshot.
  *
  * @param signal Aborts with a SnapError (`Interrupted`): everything whole is kept, and the same call goes on.
+ * @param place Where the ledger is to stay, with `extract`; the data directory when not given.
  * @throws {SnapError} With its exit code from `EXIT`.
  */
 export async function get(
@@ -38,11 +42,40 @@ export async function get(
   machine: Machine,
   report: Report,
   signal: AbortSignal,
+  place?: LedgerPlace,
 ): Promise<GetResult> {
   const named = options.source === undefined ? undefined : readSource(options.source, machine.files);
   using dir = DataDir.open(options.dataDir, machine.files, { role: "get", ...machine });
-  const run = new Run({ options, machine, report, signal, dir, named });
+  const { paths } = dir;
+  const run = new Run({
+    options,
+    machine,
+    report,
+    signal,
+    paths,
+    named,
+    place: place ?? new DataPlace(machine, paths, report),
+  });
   return await run.get();
+}
+
+/**
+ * Does what `get` does up to the first byte of content, and writes nothing: the place's `examineSpace` or `isReady` hears
+ * of what would be done, and is expected to end the run.
+ *
+ * @throws What the place throws; else as `get`.
+ */
+export async function rehearse(
+  options: GetOptions,
+  machine: Machine,
+  report: Report,
+  signal: AbortSignal,
+  place: LedgerPlace,
+): Promise<GetResult> {
+  const dry = { ...machine, client: machine.client, files: unwritten(machine.files) };
+  const named = options.source === undefined ? undefined : readSource(options.source, machine.files);
+  const paths = new DataPaths(options.dataDir);
+  return await new Run({ options, machine: dry, report, signal, paths, named, place }).get();
 }
 
 /** A fetch that runs while the lookup goes on. */
@@ -59,7 +92,8 @@ class Run {
   readonly #machine: Machine;
   readonly #report: Report;
   readonly #signal: AbortSignal;
-  readonly #dir: DataDir;
+  readonly #paths: DataPaths;
+  readonly #place: LedgerPlace;
   readonly #named: Named | undefined;
   readonly #startedMs: number;
   #phase: Phase = "starting";
@@ -71,20 +105,22 @@ class Run {
     machine: Machine;
     report: Report;
     signal: AbortSignal;
-    dir: DataDir;
+    paths: DataPaths;
+    place: LedgerPlace;
     named: Named | undefined;
   }) {
     this.#options = parts.options;
     this.#machine = parts.machine;
     this.#report = parts.report;
     this.#signal = parts.signal;
-    this.#dir = parts.dir;
+    this.#paths = parts.paths;
+    this.#place = parts.place;
     this.#named = parts.named;
     this.#startedMs = parts.machine.clock.nowMs();
   }
 
   async get(): Promise<GetResult> {
-    this.#report({ kind: "facts", facts: { directory: this.#dir.paths.own } });
+    this.#report({ kind: "facts", facts: { directory: this.#paths.own } });
     try {
       const result = await this.#get();
       this.#enter("stopped");
@@ -99,7 +135,8 @@ class Run {
   }
 
   async #get(): Promise<GetResult> {
-    const line = await Line.open(this.#machine, this.#dir.paths.dht, this.#options, this.#report);
+    this.#recordLanded();
+    const line = await Line.open(this.#machine, this.#paths.dht, this.#options, this.#report);
     let candidate: Candidate | undefined;
     let target: Target;
     let fetched: Fetched;
@@ -113,7 +150,10 @@ class Run {
       this.#tell({ infoHash: target.name, seq: candidate?.item.seq });
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
+      const ready = this.#ready(target);
+      if (ready !== undefined) return await this.#putReady(ready, candidate);
       const whole = this.#wholeArchive(target);
+      if (whole !== undefined) this.#examineWhole(whole);
       fetched = whole ?? await this.#begin(line, target).fetched;
       if (whole === undefined) {
         // It goes on without a line.
@@ -134,7 +174,7 @@ class Run {
   }
 
   async #discover(line: Line): Promise<Candidate> {
-    const { paths } = this.#dir;
+    const paths = this.#paths;
     const { files, clock } = this.#machine;
     const report = this.#report;
     const publicKey = this.#named?.kind === "authority" ? this.#named.publicKey : this.#options.authorityKey;
@@ -173,7 +213,8 @@ class Run {
   /** Called from inside a lookup, which must go on: what cannot be told now is told when it has ended. */
   #mayBegin(target: Target, found: Candidate): boolean {
     try {
-      return (this.#alreadyCurrent(target, found) ?? this.#wholeArchive(target)) === undefined;
+      return (this.#alreadyCurrent(target, found) ?? this.#ready(target) ?? this.#wholeArchive(target)) ===
+        undefined;
     } catch (error) {
       if (!(error instanceof SnapError)) throw error;
       return false;
@@ -203,7 +244,7 @@ class Run {
     signal: AbortSignal,
     reader: Unpacking | undefined,
   ): Promise<Fetched> {
-    const { paths } = this.#dir;
+    const paths = this.#paths;
     this.#note("info", `New snapshot detected: ${shortHash(target.name)}`);
     return fetchTorrent({
       machine: this.#machine,
@@ -218,6 +259,7 @@ class Run {
       stallTimeoutMs: this.#options.stallTimeoutMs,
       client: this.#machine.client,
       onInfo: (info) => this.#examine(info),
+      examineSpace: (archive) => this.#place.examineSpace(archive),
       onPhase: (phase) => this.#enter(phase),
       reader,
       isPassing: this.#options.lowDisk === true,
@@ -238,7 +280,8 @@ class Run {
   /** Before the first byte: what can never end well. */
   #examine(info: Info): void {
     refuseName(info);
-    refuseForeignFolder(this.#machine.files, join(this.#dir.paths.root, info.name), info);
+    refuseForeignFolder(this.#machine.files, join(this.#paths.root, info.name), info);
+    this.#place.examine(info);
     const old = ageWarning(publishedMs(originalFilename(info)), this.#machine.clock.unixMs());
     if (old !== undefined) this.#note("warning", old);
     this.#tell({
@@ -259,8 +302,8 @@ class Run {
     const { clock, files } = this.#machine;
     const installed = this.#installed(target);
     if (installed === undefined) return undefined;
-    const isLedger = installed.path === this.#dir.paths.ledger;
-    if (isLedger !== this.#options.extract) return undefined;
+    const isLedger = this.#isLedger(installed);
+    if (this.#options.extract ? installed.path !== this.#place.path : isLedger) return undefined;
     this.#note("info", `${shortHash(installed.v2)} is already current, no update needed`);
     const published = this.#publishedMs(installed);
     return {
@@ -280,8 +323,8 @@ class Run {
   }
 
   /** What an earlier run wrote down, where that was about this snapshot. */
-  #publishedMs({ v2 }: Installed): number | undefined {
-    const meta = readSnapshotMeta(this.#machine.files, this.#dir.paths.snapshotMeta).value;
+  #publishedMs({ v2 }: SnapshotName): number | undefined {
+    const meta = readSnapshotMeta(this.#machine.files, this.#paths.snapshotMeta).value;
     const name = meta["torrent_info_hash"] === v2 ? meta["original_filename"] : undefined;
     return publishedMs(typeof name === "string" ? name : undefined);
   }
@@ -289,10 +332,8 @@ class Run {
   /** The archive of this very snapshot, where an earlier run without `--extract` left it: nothing is to be fetched. */
   #wholeArchive(target: Target): Fetched | undefined {
     const installed = this.#installed(target);
-    const { paths } = this.#dir;
-    if (installed === undefined || !this.#options.extract || installed.path === paths.ledger) {
-      return undefined;
-    }
+    const paths = this.#paths;
+    if (installed === undefined || !this.#options.extract || this.#isLedger(installed)) return undefined;
     const { metainfo } = withSaved({ ...target, name: installed.v2 }, this.#machine.files, paths);
     return metainfo && { info: metainfo.info, path: installed.path, downloadedBytes: 0 };
   }
@@ -301,9 +342,67 @@ class Run {
   #installed(target: Target): Installed | undefined {
     if (this.#options.force) return undefined;
     const { files } = this.#machine;
-    const { value: installed } = readInstalled(files, this.#dir.paths.installed);
+    const { value: installed } = readInstalled(files, this.#paths.installed);
     if (installed === undefined || !installed.v2.startsWith(target.name)) return undefined;
-    return isCurrent(installed, installed, files.stat(installed.path)) ? installed : undefined;
+    const facts = files.stat(installed.path);
+    // Where a node goes on with it, it stays current: what is added to it since is not in the snapshot.
+    const isSame = this.#place.isLive && installed.path === this.#place.path &&
+      facts?.inode === installed.inode;
+    return isSame || isCurrent(installed, installed, facts) ? installed : undefined;
+  }
+
+  /** Whether it is a ledger that was unpacked; a mirror's copy of a ledger that is not packed is an archive here. */
+  #isLedger({ path, v2 }: Installed): boolean {
+    return basename(path) === LEDGER_NAME && path !== this.#paths.snapshot(v2);
+  }
+
+  /** An earlier run was killed when only its records were missing. */
+  #recordLanded(): void {
+    const { landed, path } = this.#place;
+    if (landed === undefined) return;
+    this.#note(
+      "info",
+      `An earlier run has put ${shortHash(landed.v2)} into ${path}: its records are completed`,
+    );
+    writeInstalled(this.#machine.files, this.#paths.installed, { ...landed, path });
+    this.#place.settle();
+  }
+
+  #ready(target: Target): SnapshotName | undefined {
+    return this.#options.force || !this.#options.extract ? undefined : this.#place.isReady(target.name);
+  }
+
+  /** Of a ledger that an earlier run has unpacked and checked. */
+  async #putReady(name: SnapshotName, candidate: Candidate | undefined): Promise<GetResult> {
+    const { files, clock } = this.#machine;
+    const { path } = this.#place;
+    const seq = candidate?.item.seq ?? name.seq;
+    this.#note("info", `${shortHash(name.v2)} was fetched and checked by an earlier run`);
+    const ledger = summaryOf(await this.#place.put(undefined, { ...name, seq }));
+    writeInstalled(files, this.#paths.installed, { ...name, seq, path });
+    discardNamed(this.#machine, this.#paths, name.v2);
+    this.#place.settle();
+    const published = this.#publishedMs(name);
+    return {
+      path,
+      size: files.stat(path)?.size ?? 0,
+      seq: seq ?? undefined,
+      publishedMs: published,
+      ageMs: published && clock.unixMs() - published,
+      infoHash: name.v2 === name.v1 ? undefined : name.v2,
+      infoHashV1: name.v1 ?? undefined,
+      alreadyCurrent: false,
+      archive: undefined,
+      ledger,
+      downloadedBytes: 0,
+      elapsedMs: clock.nowMs() - this.#startedMs,
+    };
+  }
+
+  #examineWhole({ info }: Fetched): void {
+    this.#examine(info);
+    this.#place.clear();
+    this.#place.examineSpace({ info, missingBytes: 0, folder: this.#paths.root, passingBytes: undefined });
   }
 
   #enter(phase: Phase, error?: unknown): void {
@@ -313,7 +412,7 @@ class Run {
     this.#report({ kind: "phase", phase, previous: this.#phase });
     this.#phase = phase;
     try {
-      writeMirrorState(this.#machine.files, this.#dir.paths.mirrorState, { phase, last_error });
+      writeMirrorState(this.#machine.files, this.#paths.mirrorState, { phase, last_error });
     } catch (cause) {
       // A full disk must not hide the error that is being told.
       if (!(cause instanceof SnapError)) throw cause;
@@ -325,7 +424,8 @@ class Run {
     return {
       options: this.#options,
       machine: this.#machine,
-      paths: this.#dir.paths,
+      paths: this.#paths,
+      place: this.#place,
       report: this.#report,
       signal: this.#signal,
     };

@@ -11,6 +11,12 @@ export function discardIncoming(machine: Machine, paths: DataPaths, info: Info):
   discard(machine, paths, nameOf(info));
 }
 
+/** The same, and the saved torrent, where only its name is known. */
+export function discardNamed(machine: Machine, paths: DataPaths, name: string): void {
+  discard(machine, paths, name);
+  machine.files.remove(paths.torrent(name));
+}
+
 /** Forgets the saved torrent: nothing is left that could be seeded by it. */
 export function discardTorrent({ files }: Machine, paths: DataPaths, info: Info): void {
   files.remove(paths.torrent(nameOf(info)));

@@ -66,6 +66,16 @@ export interface LedgerSummary {
   readonly network: string;
 }
 
+/** What became of a node's ledger. */
+export interface Installation {
+  /** The node's folder. */
+  readonly directory: string;
+  /** The ledger before; undefined when there was none, or none was kept, or nothing was installed in this run. */
+  readonly backup: string | undefined;
+  /** The command that starts the node. */
+  readonly next: string;
+}
+
 /** How a `get` ended well. */
 export interface GetResult {
   /** The file asked for: the ledger with `extract`, otherwise the archive. */
@@ -87,6 +97,8 @@ export interface GetResult {
   readonly archive: string | undefined;
   /** undefined when no ledger was asked for. */
   readonly ledger: LedgerSummary | undefined;
+  /** undefined when the ledger was not for a node. */
+  readonly install?: Installation | undefined;
   /** Bytes of content from others, and how long the run took. */
   readonly downloadedBytes: number;
   readonly elapsedMs: number;

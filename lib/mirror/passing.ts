@@ -2,6 +2,7 @@
 // and go. There is no journal: what has gone cannot be gone on with, so a run that ends before the last byte begins anew,
 // and peers are told of no piece.
 
+import { join } from "node:path";
 import { chanceFrom } from "../chance.ts";
 import { NotEnoughSpace, OperationFailed } from "../errors.ts";
 import { formatBytes } from "../format.ts";
@@ -52,12 +53,19 @@ export class PassingContent {
       );
     }
     const name = nameOf(info);
+    const needed = passingBytes(layout);
+    const discarded = files.stat(join(paths.incoming(name), info.name))?.allocated ?? 0;
+    options.examineSpace?.({
+      info,
+      missingBytes: Math.max(0, needed - discarded),
+      folder: paths.root,
+      passingBytes: needed,
+    });
     if (files.stat(paths.incoming(name)) !== undefined) {
       note(options, "warning", "What was fetched without --low-disk is removed: this run begins anew");
       discardIncoming(options.machine, paths, info);
     }
     files.removeAll(paths.segments(name));
-    const needed = passingBytes(layout);
     const free = files.freeBytes(paths.own);
     if (needed > free) {
       throw new NotEnoughSpace(
@@ -103,7 +111,7 @@ function passingPieces({ pieceLength }: Layout): number {
 }
 
 /** The most that they take on the disk: one segment is in use, and the tail lies in one or two more. */
-function passingBytes(layout: Layout): number {
+export function passingBytes(layout: Layout): number {
   const bytes = passingPieces(layout) * layout.pieceLength + 3 * segmentBytesOf(layout);
   return Math.min(bytes, layout.totalLength);
 }

@@ -13,14 +13,15 @@ import { PieceGate } from "../extract/gate.ts";
 import type { PieceIndex } from "../torrent/layout.ts";
 import { type Reader, ReadWindow, tailPieces } from "../torrent/read_window.ts";
 import type { Content } from "./content.ts";
-import type { DataPaths } from "./data_dir.ts";
 import type { ContentReader, Feed, Share } from "./fetch.ts";
+import type { LedgerPlace } from "./ledger_place.ts";
 import type { Machine } from "./machine.ts";
 import { PassingContent } from "./passing.ts";
 
 export interface UnpackingOptions {
   readonly machine: Machine;
-  readonly paths: DataPaths;
+  /** Where it is unpacked. */
+  readonly place: LedgerPlace;
   readonly report: Report;
   /** Ends the work, as `stop` does. */
   readonly signal: AbortSignal;
@@ -45,8 +46,7 @@ export class Unpacking implements ContentReader {
 
   /** Removes what a killed run left: it holds space that the archive needs now. Before the space is looked at. */
   clear(): void {
-    const { machine, paths } = this.#options;
-    machine.files.remove(`${paths.ledger}.partial`);
+    this.#options.place.clear();
   }
 
   /** Rejects when the archive cannot be unpacked, as soon as that is seen: then there is no sense in fetching on. */
@@ -77,10 +77,10 @@ export class Unpacking implements ContentReader {
     picker.follow(() => window.look());
     this.#gate = gate;
     this.#passing = passing;
-    const { machine, paths, signal } = this.#options;
+    const { machine, place, signal } = this.#options;
     this.#result = machine.extractor.extract({
       archive: path,
-      into: paths.root,
+      into: place.folder,
       gate,
       ...(passing && {
         segmentBytes: passing.segments.place.segmentBytes,

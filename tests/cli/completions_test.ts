@@ -13,7 +13,7 @@ const CASES: readonly [line: string, offered: readonly string[]][] = [
   ["nano-snap produce ", ["fixture", "keygen", "publish", "run", "seed", "torrent"]],
   ["nano-snap get --disc", ["--discover-timeout"]],
   ["nano-snap once --disc", ["--discover-timeout"]],
-  ["nano-snap get --no-", ["--no-color", "--no-dht", "--no-trackers"]],
+  ["nano-snap get --no-", ["--no-backup", "--no-color", "--no-dht", "--no-trackers"]],
   ["nano-snap get --log-level ", ["debug", "error", "info", "warning"]],
   ["nano-snap get --extract --log-format j", ["json"]],
   ["nano-snap produce seed --metrics-", ["--metrics-bind", "--metrics-port"]],

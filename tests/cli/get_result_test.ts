@@ -31,6 +31,7 @@ Deno.test("getJson() is one line of one object with fixed keys, null where nothi
     already_current: false,
     archive: null,
     ledger: null,
+    install: null,
     downloaded_bytes: 57_600_000_000,
     elapsed_ms: 4_320_001,
   });

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { NodeFolder } from "./node_folder.ts";
 import { needStage, Stage } from "./stage.ts";
 import { runProgram, sha256OfFile } from "./support.ts";
 import { TEST_KEY } from "./swarm.ts";
@@ -38,7 +39,10 @@ exec nano-snap "$@"
 `;
     Deno.writeTextFileSync(join(bin, "nano-snap"), program, { mode: 0o755 });
     Deno.writeTextFileSync(join(bin, "npx"), npx, { mode: 0o755 });
+    const node = await NodeFolder.make(stage.temp.join("home", "Nano"), 600);
     const env = {
+      HOME: stage.temp.join("home"),
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME") ?? "", ".cache", "deno"),
       PATH: `${bin}:${Deno.env.get("PATH")}`,
       DHT_BOOTSTRAP: stage.swarm.bootstrap(),
       AUTHORITY_PUBKEY: TEST_KEY,
@@ -53,6 +57,9 @@ exec nano-snap "$@"
       }
     };
     await run(commands, stage.temp.path);
+    assert.equal(sha256OfFile(node.ledger), (await ledgerFixture(600)).sha256, "installed, and undone");
+    assert.deepEqual(node.names(), ["data.ldb"]);
+    node.mustBeUntouched();
     const checkout = stage.temp.join("checkout");
     Deno.mkdirSync(checkout);
     const readme = commandsOf(Deno.readTextFileSync(join(ROOT, "README.md")))

@@ -5,6 +5,7 @@ import { systemFiles } from "../../lib/io/files.ts";
 import type { Feed } from "../../lib/mirror/fetch.ts";
 import type { Machine } from "../../lib/mirror/machine.ts";
 import { PassingContent } from "../../lib/mirror/passing.ts";
+import { DataPlace } from "../../lib/mirror/ledger_place.ts";
 import { Unpacking } from "../../lib/mirror/unpacking.ts";
 import { FakePeer } from "../torrent/fake_peer.ts";
 import { LetterTorrent, PIECE, World } from "./content_world.ts";
@@ -33,7 +34,8 @@ class Scene implements Disposable {
     const { paths, events } = this.world;
     const machine = { ...this.world.machine, extractor: this.extractor } as Machine;
     const report = (event: typeof events[number]) => void events.push(event);
-    this.unpacking = new Unpacking({ machine, paths, report, signal: this.stop.signal });
+    const place = new DataPlace(machine, paths, report);
+    this.unpacking = new Unpacking({ machine, place, report, signal: this.stop.signal });
   }
 
   get partial(): string {
