@@ -6,6 +6,7 @@
 // Here is the start: what earlier runs, of this program or of upstream's, have left. What follows is follow_run.ts.
 
 import { toHex } from "../bytes.ts";
+import { UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatSeconds } from "../format.ts";
 import { Line } from "../line/line.ts";
@@ -32,6 +33,9 @@ export async function follow(
   onHangup: (listener: () => void) => void,
 ): Promise<never> {
   signal.throwIfAborted();
+  if (!options.dht.enabled) {
+    throw new UsageError("Cannot follow the authority without the DHT: its pointer is there");
+  }
   let lookNow = () => {};
   onHangup(() => lookNow());
   using dir = DataDir.open(options.dataDir, machine.files, { role: "swarm", ...machine });

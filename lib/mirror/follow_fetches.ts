@@ -112,7 +112,7 @@ export class Fetches {
   /** Tells how much one would need, and how much another one still needs. */
   async measure(name: string, otherName: string): Promise<void> {
     const fetching = this.#fetching.get(name);
-    await fetching?.layersReady;
+    await Promise.race([fetching?.layersReady, fetching?.done]);
     const other = this.#fetching.get(otherName);
     const torrent = fetching?.torrent;
     if (torrent === undefined || other?.torrent === undefined || !this.#fetching.has(name)) return;
@@ -184,8 +184,9 @@ export class Fetches {
     } catch (error) {
       if (stop.signal.aborted || this.#parts.signal.aborted) return;
       if (!(error instanceof SnapError)) return onBug(error);
-      if (this.#fetching.delete(name)) tell({ kind: "fetchFailed", name, why: this.#whyOf(error) });
-      else this.#serveAnew(fetching, error);
+      if (this.#fetching.delete(name)) {
+        tell({ kind: "fetchFailed", name, why: this.#whyOf(error, fetching.torrent) });
+      } else this.#serveAnew(fetching, error);
     } finally {
       if (fetching.swarm !== undefined) this.#parts.traffic.remove(fetching.swarm);
     }
@@ -296,9 +297,16 @@ export class Fetches {
     return true;
   }
 
-  #whyOf(error: SnapError): string {
-    const { options: { replaceInPlace }, served: { current } } = this.#parts;
-    if (!(error instanceof NotEnoughSpace) || current === undefined) return error.message;
+  #whyOf(error: SnapError, torrent: HashedTorrent | undefined): string {
+    const { options: { replaceInPlace }, served: { current }, shelf, machine: { files } } = this.#parts;
+    if (!(error instanceof NotEnoughSpace)) return error.message;
+    if (current === undefined) {
+      const place = torrent && shelf.placeOf(torrent.info);
+      const isInTheWay = !replaceInPlace && place !== undefined && files.stat(place)?.kind === "file";
+      return isInTheWay
+        ? `${error.message}; ${place} is nothing of it: remove that, or start with --replace-in-place`
+        : error.message;
+    }
     const advice = replaceInPlace
       ? ""
       : ", or start with --replace-in-place, which gives it up before the new one is whole";

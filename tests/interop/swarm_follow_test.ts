@@ -115,10 +115,17 @@ Deno.test({
   const third = await stage.publish(letters("c"), slow);
   // All but two pieces are the second's.
   const fourth = await stage.publish([...letters("b").slice(2), "d0", "d1"], slow);
-  await using mirror = stage.mirror(
-    [first, second, third, fourth].flatMap(({ seed }) => ["--peer", `127.0.0.1:${seed.port}`]),
-  );
+  const peers = [first, second, third, fourth].flatMap(({ seed }) => ["--peer", `127.0.0.1:${seed.port}`]);
   await stage.point(first.hash);
+  {
+    await using mirror = stage.mirror(peers);
+    await mirror.program.stderrLine(/first verified block is on disk/);
+    await stage.point(second.hash);
+    await mirror.program.stderrLine(new RegExp(`New snapshot detected: ${second.hash.slice(0, 16)}`));
+    await mirror.stop();
+  }
+  await stage.point(first.hash);
+  await using mirror = stage.mirror(peers);
   await mirror.program.stderrLine(/first verified block is on disk/);
   // As large, and nothing of it is here: the first one is closer, and is finished.
   await stage.point(second.hash);

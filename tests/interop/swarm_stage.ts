@@ -158,11 +158,13 @@ export class Mirror implements AsyncDisposable {
     );
   }
 
-  /** Stops it as a service manager does. */
+  /** Stops it as a service manager does, which waits ten seconds. */
   async stop(): Promise<void> {
+    const atMs = performance.now();
     this.program.kill("SIGTERM");
     const { code, stderr } = await this.program.finished();
     assert.equal(code, 143, stderr);
+    assert.ok(performance.now() - atMs < 10_000, "it ends within ten seconds");
   }
 
   /** Stops it as a power switch does. */

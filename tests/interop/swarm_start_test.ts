@@ -270,9 +270,7 @@ Deno.test({
   await mirror.switched(first);
   const hashes = [first.torrent.v1!, first.hash.slice(0, 40)];
   for (const infoHash of hashes) await tracker.announced({ infoHash, event: "completed" });
-  const atMs = performance.now();
   await mirror.stop();
-  assert.ok(performance.now() - atMs < 10_000);
   for (const hash of hashes) {
     const events = tracker.eventsOf(hash, undefined);
     assert.deepEqual([events[0], events.includes("completed"), events.at(-1)], ["started", true, "stopped"]);

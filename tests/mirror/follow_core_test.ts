@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import {
   FollowCore,
   type FollowInput,
@@ -372,4 +373,118 @@ Deno.test("FollowCore fetches again what was lost", () => {
   busy.fetching("b");
   assert.deepEqual(busy.tell({ kind: "lost" }), []);
   assert.equal(busy.state, "downloading");
+});
+
+/** A driver that is told what to do, keeps to it, and tells whatever may happen next, by chance. */
+class ChanceDriver {
+  readonly core = new FollowCore({ pollMs: POLL_MS, random: () => 0.5 });
+  nowMs = 0;
+  #isLookingUp = false;
+  #isPlacing: string | undefined;
+  /** Begun and not ended, and whether it was admitted. */
+  readonly fetches = new Map<string, boolean>();
+
+  tell(input: FollowInput): void {
+    this.core.handle(input, this.nowMs);
+    for (const output of this.core.outputs()) this.#carryOut(output);
+    const { deadlineMs } = this.core;
+    if (input.kind === "tick") {
+      assert.ok(deadlineMs === undefined || deadlineMs > this.nowMs, "a tick is done with");
+    }
+    const admitted = [...this.fetches.values()].filter((isAdmitted) => isAdmitted).length;
+    assert.ok(admitted <= 1 && this.fetches.size <= 2, "one is fetched, one waits");
+    assert.ok(
+      deadlineMs !== undefined || this.#isLookingUp || this.core.state === "stopped",
+      "it never rests for ever",
+    );
+  }
+
+  /** Something that can happen now. */
+  happen(event: string, name: string, number: number): void {
+    const isAdmitted = this.fetches.get(name);
+    switch (event) {
+      case "found":
+      case "lookupFailed":
+        if (!this.#isLookingUp) return;
+        this.#isLookingUp = false;
+        return this.tell(
+          event === "found" ? { kind: event, name } : { kind: "lookupFailed", why: "silence" },
+        );
+      case "understood":
+        return isAdmitted === false ? this.tell({ kind: event, name }) : undefined;
+      case "measured":
+        return isAdmitted === false
+          ? this.tell({ kind: event, name, neededBytes: number, otherBytes: 50 })
+          : undefined;
+      case "downloading":
+        return isAdmitted === true ? this.tell({ kind: "stage", name, stage: event }) : undefined;
+      case "whole":
+        return isAdmitted === true && this.#isPlacing === undefined
+          ? this.tell({ kind: event, name })
+          : undefined;
+      case "placed":
+        if (this.#isPlacing === undefined) return;
+        this.fetches.delete(this.#isPlacing);
+        name = this.#isPlacing;
+        this.#isPlacing = undefined;
+        return this.tell({ kind: event, name });
+      case "fetchFailed":
+        if (isAdmitted === undefined) return;
+        this.fetches.delete(name);
+        if (this.#isPlacing === name) this.#isPlacing = undefined;
+        return this.tell({ kind: event, name, why: "no room" });
+      case "lost":
+      case "lookNow":
+        return this.tell({ kind: event });
+      case "time":
+        this.nowMs = Math.max(this.nowMs, this.core.deadlineMs ?? 0) + number;
+        return this.tell({ kind: "tick" });
+    }
+  }
+
+  #carryOut(output: FollowOutput): void {
+    switch (output.kind) {
+      case "lookUp":
+        assert.equal(this.#isLookingUp, false, "one look at a time");
+        this.#isLookingUp = true;
+        break;
+      case "fetch":
+        assert.ok(!this.fetches.has(output.name), "each is fetched once");
+        this.fetches.set(output.name, false);
+        break;
+      case "admit":
+        assert.equal(this.fetches.get(output.name), false, "who waits is admitted");
+        this.fetches.set(output.name, true);
+        break;
+      case "measure":
+        assert.equal(this.fetches.get(output.other), true);
+        break;
+      case "abandon":
+        assert.ok(this.fetches.delete(output.name), "what is abandoned was begun");
+        assert.notEqual(this.#isPlacing, output.name);
+        break;
+      case "place":
+        assert.equal(this.#isPlacing, undefined, "one takes its place at a time");
+        this.#isPlacing = output.name;
+        break;
+    }
+  }
+}
+
+Deno.test("FollowCore keeps its driver's rules, whatever happens in whatever order", () => {
+  const events = [
+    ...["found", "lookupFailed", "understood", "measured", "downloading", "whole", "placed", "fetchFailed"],
+    ...["lost", "lookNow", "time"],
+  ];
+  const step = fc.tuple(fc.constantFrom(...events), fc.constantFrom("a", "b", "c", "d"), fc.nat(100));
+  const name = fc.option(fc.constantFrom("a", "b"), { nil: undefined });
+  const runs = fc.array(step, { minLength: 20, maxLength: 200 });
+  fc.assert(
+    fc.property(name, name, runs, (held, named, steps) => {
+      const driver = new ChanceDriver();
+      driver.tell({ kind: "begin", held, named });
+      for (const [event, name, number] of steps) driver.happen(event, name, number);
+    }),
+    { numRuns: 1000 },
+  );
 });
