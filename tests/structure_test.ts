@@ -19,7 +19,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   producer: ["line", "snapshot", "dht", "torrent", "extract", "ledger"],
   status: ["snapshot", "torrent", "extract", "ledger"],
   inspect: ["mirror", "snapshot", "torrent", "extract", "ledger"],
+  doctor: ["mirror", "line", "status", "node", "snapshot", "dht", "torrent", "ledger"],
   cli: [
+    "doctor",
     "inspect",
     "mirror",
     "producer",

@@ -1,7 +1,7 @@
 // How a command's end in failure is told: one sentence for people on stderr, one object for scripts on stdout where
 // they asked for JSON, and a number. A failure that has no sentence of its own is our bug and says so.
 
-import { EXIT, SnapError, VerificationFailed } from "../errors.ts";
+import { EXIT, OperationFailed, SnapError, VerificationFailed } from "../errors.ts";
 import { ISSUES_URL, VERSION } from "../about.ts";
 import { printable } from "../format.ts";
 
@@ -15,6 +15,9 @@ export interface Failure {
 
 /** A verification that came to a bad end after its result was written: for scripts that is the one answer. */
 export class ToldFailure extends VerificationFailed {}
+
+/** The same for a machine that is not ready. */
+export class ToldNotReady extends OperationFailed {}
 
 /** Tells what ended a command. */
 export function failureOf(error: unknown): Failure {

@@ -9,10 +9,9 @@
 // `get --help` stay as quick as they are, however many commands there are.
 
 import { Command, CommanderError } from "commander";
-import { VERSION } from "../about.ts";
 import { EXIT, Interrupted, InvariantBroken, UsageError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
-import { failureOf, ToldFailure } from "./failure.ts";
+import { failureOf, ToldFailure, ToldNotReady } from "./failure.ts";
 import { addVersion, versionText } from "./version.ts";
 
 /**
@@ -25,17 +24,14 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   const words = withCommand(args);
   const program = await makeProgram(context, words[0]);
   try {
-    const later = LATER_COMMANDS.find((name) => name === words[0]);
-    if (later !== undefined) {
-      throw notInThisVersion(later);
-    }
     await program.parseAsync([...words], { from: "user" });
     return EXIT.done;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const { exitCode, text, json } = failureOf(causeOf(error, callOf(program, words), context.signal));
     context.stderr(text);
-    if (args.includes("--json") && !(error instanceof ToldFailure)) context.stdout(json);
+    const isTold = error instanceof ToldFailure || error instanceof ToldNotReady;
+    if (args.includes("--json") && !isTold) context.stdout(json);
     return exitCode;
   }
 }
@@ -112,10 +108,6 @@ function callOf(program: Command, words: readonly string[]): string {
   return names.join(" ");
 }
 
-function notInThisVersion(name: string): UsageError {
-  return new UsageError(`${name} is not in this version (${VERSION}); see what is: nano-snap --help`);
-}
-
 interface LazyCommand {
   /** As the command's file has them, aliases too. */
   readonly names: readonly string[];
@@ -134,6 +126,7 @@ const COMMANDS: readonly LazyCommand[] = [
   { names: ["verify"], load: async () => (await import("./verify.ts")).addVerify },
   { names: ["status"], load: async () => (await import("./status.ts")).addStatus },
   { names: ["health"], load: async () => (await import("./health.ts")).addHealth },
+  { names: ["doctor"], load: async () => (await import("./doctor.ts")).addDoctor },
   { names: ["upgrade"], load: async () => (await import("./upgrade.ts")).addUpgrade },
   {
     names: ["completions"],
@@ -144,7 +137,3 @@ const COMMANDS: readonly LazyCommand[] = [
   { names: ["version"], load: () => Promise.resolve(addVersion) },
 ];
 const TOP_LEVEL_FLAGS: readonly string[] = ["-h", "--help", "-V", "--version"];
-/** Announced, not made yet: saying so is better than "unknown command". */
-const LATER_COMMANDS = [
-  "doctor",
-] as const;
