@@ -104,6 +104,8 @@ export {
 export { SystemMachine } from "./lib/io/machine.ts";
 export type { WorkerChecker } from "./lib/io/check_client.ts";
 export type { WorkerExtractor } from "./lib/io/extract_client.ts";
+export type { WorkerExaminer } from "./lib/io/ledger_client.ts";
+export type { WorkerTester } from "./lib/io/archive_test_client.ts";
 export type { Machine } from "./lib/mirror/machine.ts";
 export type {
   Clock,
@@ -149,6 +151,17 @@ export type { Pointer } from "./lib/snapshot/pointer.ts";
 // Ledgers.
 export { readLedgerFacts } from "./lib/ledger/facts.ts";
 export type { LedgerFacts } from "./lib/ledger/facts.ts";
+export { InlineExaminer } from "./lib/ledger/examine.ts";
+export type { Examination, ExaminationJob, ExaminedTable, LedgerExaminer } from "./lib/ledger/examination.ts";
+export type { Problem } from "./lib/ledger/findings.ts";
+
+// What lies on a disk: looked at, and proven.
+export { inspect } from "./lib/inspect/inspect.ts";
+export type { Inspected, InspectOptions } from "./lib/inspect/inspect.ts";
+export { verify } from "./lib/inspect/verify.ts";
+export type { Verified, VerifyOptions } from "./lib/inspect/verify.ts";
+export type { Check } from "./lib/inspect/checks.ts";
+export type { InspectMachine } from "./lib/inspect/machine.ts";
 
 // Bytes.
 export { BDict, BencodeFault, decode, encode, Verbatim } from "./lib/bencode.ts";

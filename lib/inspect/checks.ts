@@ -5,6 +5,7 @@ import type { Problem } from "../ledger/findings.ts";
 /** "bad" decides the verdict; a warning does not. */
 export type CheckResult = "good" | "warning" | "bad";
 
+/** One thing that was looked at, and what it came to. */
 export interface Check {
   /** The file or folder that it is about. */
   readonly path: string;

@@ -12,6 +12,7 @@ import type { Metainfo } from "../torrent/metainfo.ts";
 import type { InspectMachine } from "./machine.ts";
 import { subjectOf } from "./subject.ts";
 
+/** What is to be looked at. */
 export interface InspectOptions {
   /** A path, a magnet or an info-hash. */
   readonly word: string;
@@ -27,6 +28,7 @@ export type Inspected =
   | ({ readonly kind: "archive"; readonly path: string; readonly size: number } & ArchiveListing)
   | InspectedLedger;
 
+/** A ledger, by its quick facts and what was counted. */
 export interface InspectedLedger {
   readonly kind: "ledger";
   readonly path: string;

@@ -19,6 +19,7 @@ import type { InspectMachine } from "./machine.ts";
 import { checkPieces } from "./pieces_check.ts";
 import { type FileSubject, fileSubject } from "./subject.ts";
 
+/** What is to be checked, and by what. */
 export interface VerifyOptions {
   /** Absolute. A file, a torrent's folder, or a data directory. */
   readonly path: string;
@@ -28,6 +29,7 @@ export interface VerifyOptions {
   readonly salt: Uint8Array;
 }
 
+/** What it came to. */
 export interface Verified {
   readonly path: string;
   readonly isGood: boolean;

@@ -16,6 +16,7 @@ export interface ExaminationJob {
   readonly onProgress: (progress: ExaminationProgress) => void;
 }
 
+/** How far an examination is. */
 export interface ExaminationProgress {
   readonly stage: "branches" | "pages";
   readonly doneBytes: number;
@@ -33,6 +34,7 @@ export interface ExaminedTable {
   readonly problems: number;
 }
 
+/** What an examination found. */
 export interface Examination {
   readonly pageSize: number;
   /** Pages that the file claims, and those of them that it holds. */
