@@ -12,7 +12,13 @@ const AT_ONCE = 2;
 /** A file takes up to two minutes; one that hangs must not eat the whole run's time. */
 const DEADLINE_MS = 10 * 60_000;
 /** These compare rates or times with a bar. */
-const ALONE = ["get_timing_test.ts", "limits_test.ts", "overlap_test.ts", "seed_clients_test.ts"];
+const ALONE = [
+  "get_timing_test.ts",
+  "limits_test.ts",
+  "overlap_test.ts",
+  "seed_clients_test.ts",
+  "swarm_follow_test.ts",
+];
 
 interface Outcome {
   readonly file: string;

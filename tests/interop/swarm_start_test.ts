@@ -226,7 +226,6 @@ Deno.test(
     // The one before is on disk, and served.
     const kept = join(stage.dataDir, ".nano-snap", "kept", first.hash, ARCHIVE);
     assert.equal(sha256OfFile(kept), first.sha256);
-    await stage.swarm.close(first.seed);
     const third = await stage.publish("QRST");
     mirror.program.kill("SIGHUP");
     await mirror.switched(third);
