@@ -65,6 +65,24 @@ export interface Net {
   resolve(host: string): Promise<string[]>;
 }
 
+/** The network that this machine is in: its router, and who shares it. IPv4. */
+export interface Surroundings {
+  /** The router on the way out; undefined where the system does not tell, or there is none. */
+  gateway(): string | undefined;
+  /** Our own address on the way to a TCP port nearby; undefined when nothing answers there. */
+  addressTowards(
+    to: Endpoint,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<string | undefined>;
+  /**
+   * A socket that takes what is sent to a multicast group, and sends to it. Several programs may have one at once.
+   *
+   * @param on The address of the interface; undefined for where the system would send it.
+   * @throws {OperationFailed} Also where there is no network.
+   */
+  joinGroup(group: Endpoint, on: string | undefined): Promise<UdpSocket>;
+}
+
 /** What an HTTP server answered. */
 export interface HttpResponse {
   readonly status: number;

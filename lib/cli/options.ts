@@ -13,6 +13,7 @@ import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
 import type { WebSeedSettings } from "../torrent/web_seeds.ts";
 import type { LogFormat, LogLevel } from "../status/log.ts";
 import { Inputs } from "./inputs.ts";
+import { addLineOptions, readLineOptions } from "./line_options.ts";
 import {
   type Given,
   parseAddress,
@@ -55,6 +56,8 @@ export interface CommonSettings {
   readonly upLimit: number | undefined;
   readonly webSeeds: WebSeedSettings;
   readonly webSeedLimit: number | undefined;
+  readonly portMapping: boolean;
+  readonly lsd: boolean;
   /** Sentences for the user: what was given and has no effect. */
   readonly warnings: readonly string[];
 }
@@ -82,7 +85,7 @@ export function addCommonOptions(command: Command, withoutMeaning: readonly stri
     .option("--no-trackers", "tell no tracker, not even the torrent's own")
     .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--up-limit <rate>", "the same for what others get from here (default: 0)");
-  addWebSeedOptions(command)
+  addLineOptions(addWebSeedOptions(command))
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
     .addOption(hidden("--producer-signing-pubkey <hex>"))
     .addOption(hidden("--authority-pubkey <hex>"))
@@ -146,6 +149,7 @@ export function readCommonSettings(
     downLimit: readLimit(inputs, "--down-limit"),
     upLimit: readLimit(inputs, "--up-limit"),
     ...readWebSeeds(inputs, warnings),
+    ...readLineOptions(inputs),
     warnings,
   };
 }

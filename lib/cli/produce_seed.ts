@@ -7,6 +7,7 @@ import type { Files } from "../ports.ts";
 import type { SeedOptions } from "../producer/seed.ts";
 import type { CliContext } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
+import { addLineOptions, addSchedule, readLineOptions, readSchedule } from "./line_options.ts";
 import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
 import {
   addViewOptions,
@@ -54,6 +55,7 @@ export function addProduceSeed(group: Command, context: CliContext): void {
     .option("--no-trackers", "tell no tracker, not even the torrent's own")
     .option("--up-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`);
+  addSchedule(addLineOptions(command));
   addViewOptions(addMetricsOptions(command, METRICS_PORTS.producer));
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
@@ -92,6 +94,8 @@ export function readSeedOptions(inputs: Inputs): Omit<SeedOptions, "key"> {
       maxPeers: readMaxPeers(inputs),
       downLimit: undefined,
       upLimit: readLimit(inputs, "--up-limit"),
+      ...readLineOptions(inputs),
+      schedule: readSchedule(inputs),
     },
     trackers: {
       enabled: !inputs.isOff("trackers"),

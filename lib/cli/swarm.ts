@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import type { Report, RunEvent } from "../events.ts";
 import type { FollowOptions } from "../mirror/follow_options.ts";
 import type { CliContext } from "./context.ts";
+import { addSchedule, readSchedule } from "./line_options.ts";
 import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
 import { addCommonOptions, addViewOptions, Inputs, readCommonSettings, readViewSettings } from "./options.ts";
 import { withStatus } from "./run_view.ts";
@@ -19,7 +20,7 @@ export function addSwarm(program: Command, context: CliContext): void {
       "Keeps the newest snapshot that the authority signed and serves it, until it is stopped. A new one is fetched " +
         "beside the old one, which is served until the new one is whole.",
     );
-  addCommonOptions(command, [])
+  addSchedule(addCommonOptions(command, []))
     .option(
       "--poll-interval <time>",
       "between two looks for a newer snapshot (env POLL_INTERVAL; default: 600s)",
@@ -66,6 +67,7 @@ export function readFollowOptions(inputs: Inputs): { options: FollowOptions; war
   if (timeout !== undefined) parseDurationMs(timeout);
   const options = {
     ...common,
+    schedule: readSchedule(inputs),
     pollMs: poll === undefined ? POLL_MS : parsePoll(poll),
     keep: keep === undefined || keep.text.trim() === "0" ? 0 : parseCount(keep, MOST_KEPT),
     refresh: !inputs.isOff("refresh"),

@@ -11,6 +11,7 @@ import type {
   OwnProgram,
   Programs,
   Random,
+  Surroundings,
 } from "../ports.ts";
 import { systemAccess } from "./access.ts";
 import { WorkerMills } from "./block_client.ts";
@@ -27,6 +28,7 @@ import { WorkerPacker } from "./pack_client.ts";
 import { ownProgram } from "./own_program.ts";
 import { systemPrograms } from "./programs.ts";
 import { systemRandom } from "./random.ts";
+import { systemSurroundings } from "./surroundings.ts";
 
 /** This computer: its clock, files, sockets, chance and cores. It opens nothing until it is used. */
 export class SystemMachine {
@@ -36,6 +38,7 @@ export class SystemMachine {
   readonly access: Access = systemAccess;
   readonly net: Net = systemNet;
   readonly http: HttpClient & HttpStreams = systemHttp;
+  readonly surroundings: Surroundings = systemSurroundings;
   readonly programs: Programs = systemPrograms;
   readonly extractor: WorkerExtractor = new WorkerExtractor();
   readonly mills: WorkerMills = new WorkerMills(navigator.hardwareConcurrency);

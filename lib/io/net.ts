@@ -158,7 +158,8 @@ class DenoListener implements TcpListener {
   }
 }
 
-class NodeDatagrams implements UdpSocket {
+/** A UDP socket of node:dgram, bound. */
+export class NodeDatagrams implements UdpSocket {
   readonly local: Endpoint;
   readonly #socket: Socket;
   #closing: Promise<void> | undefined;

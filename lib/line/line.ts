@@ -9,12 +9,14 @@ import type { Endpoint, Net, TcpListener, UdpSocket } from "../ports.ts";
 import { readDhtCache, writeDhtCache } from "../snapshot/dht_cache.ts";
 import { Session } from "../torrent/session.ts";
 import { TokenBucket } from "../torrent/token_bucket.ts";
+import type { Lsd } from "./lsd.ts";
 import type { LineMachine } from "./machine.ts";
+import { Outreach, type OutreachSettings } from "./outreach.ts";
 
 /** Tries to find one number that is free for TCP and for UDP. */
 const FREE_PORT_TRIES = 20;
 
-export interface LineOptions {
+export interface LineOptions extends OutreachSettings {
   /** 0 takes a free one. */
   readonly port: number;
   /** Addresses; empty means every address of this machine, IPv4 and IPv6. */
@@ -39,13 +41,16 @@ export class Line implements AsyncDisposable {
   readonly webSeedLimit: TokenBucket | undefined;
   /** Keeps the DHT nodes that we know for the next start. */
   readonly saveNodes: () => void;
+  readonly #outreach: Outreach;
 
   private constructor(
     parts: Pick<
       Line,
       "session" | "dht" | "port" | "maxPeers" | "upLimit" | "downLimit" | "webSeedLimit" | "saveNodes"
     >,
+    outreach: Outreach,
   ) {
+    this.#outreach = outreach;
     this.session = parts.session;
     this.dht = parts.dht;
     this.port = parts.port;
@@ -54,6 +59,11 @@ export class Line implements AsyncDisposable {
     this.downLimit = parts.downLimit;
     this.webSeedLimit = parts.webSeedLimit;
     this.saveNodes = parts.saveNodes;
+  }
+
+  /** Who else in the local network has our torrents; undefined where that is not looked for. */
+  get lsd(): Lsd | undefined {
+    return this.#outreach.lsd;
   }
 
   /**
@@ -84,7 +94,11 @@ export class Line implements AsyncDisposable {
     });
     const bucket = (rate: number | undefined) =>
       rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs());
-    const [downLimit, upLimit] = [bucket(options.downLimit), bucket(options.upLimit)];
+    // What a schedule changes must be there, even while there is no limit.
+    const { schedule = [] } = options;
+    const isDownScheduled = schedule.some(({ down }) => down !== "usual");
+    const downLimit = bucket(options.downLimit ?? (isDownScheduled ? Infinity : undefined));
+    const upLimit = bucket(options.upLimit ?? (schedule.length === 0 ? undefined : Infinity));
     const webSeedLimit = bucket(options.webSeedLimit);
     const debug = (text: string) => report({ kind: "note", level: "debug", logger: "mirror.session", text });
     for (const { host } of options.dht.enabled ? options.dht.bootstrap ?? PUBLIC_ROUTERS : []) {
@@ -94,6 +108,14 @@ export class Line implements AsyncDisposable {
         report({ kind: "note", level: "warning", logger: "mirror.discovery", text });
       });
     }
+    const outreach = new Outreach({
+      machine,
+      settings: options,
+      port,
+      udp: udp !== undefined,
+      bind: options.bind,
+      report,
+    });
     const session = new Session({
       net,
       clock,
@@ -101,6 +123,7 @@ export class Line implements AsyncDisposable {
       downLimit,
       upLimit,
       listeners,
+      onIncoming: ({ host }) => outreach.onIncoming(host),
       onClosed: (_peer, why) => debug(why),
       onDialFailed: debug,
     });
@@ -109,13 +132,20 @@ export class Line implements AsyncDisposable {
       writeDhtCache(files, dhtCache, dht.id, dht.nodes());
     };
     const { maxPeers } = options;
-    return new Line({ session, dht, port, maxPeers, upLimit, downLimit, webSeedLimit, saveNodes });
+    await outreach.open({
+      up: upLimit,
+      down: downLimit,
+      usual: { up: options.upLimit, down: options.downLimit },
+    });
+    return new Line({ session, dht, port, maxPeers, upLimit, downLimit, webSeedLimit, saveNodes }, outreach);
   }
 
   /** Closes every connection; the nodes that we met are kept for the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.saveNodes();
+    const unreached = this.#outreach[Symbol.asyncDispose]();
     await this.session[Symbol.asyncDispose]();
+    await unreached;
     await this.dht?.close();
   }
 }

@@ -1,6 +1,6 @@
 // All of the machine that a line and what is announced on it use.
 
-import type { Clock, Files, HttpClient, HttpStreams, Net, Random } from "../ports.ts";
+import type { Clock, Files, HttpClient, HttpStreams, Net, Random, Surroundings } from "../ports.ts";
 
 /** lib/io/machine.ts has the real one. */
 export interface LineMachine {
@@ -8,6 +8,8 @@ export interface LineMachine {
   readonly random: Random;
   readonly files: Files;
   readonly net: Net;
+  /** Without it nobody nearby is looked for, and no router is asked for anything. */
+  readonly surroundings?: Surroundings;
   readonly http: HttpClient & HttpStreams;
   /** What we call ourselves to peers: "nano-snap 0.1.0". */
   readonly client: string;

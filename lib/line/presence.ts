@@ -55,11 +55,14 @@ export class Presence implements AsyncDisposable {
   /** Begins to announce each name that is not announced yet. @returns A promise for each that ends after `signal`. */
   announce({ v1, v2Short }: SwarmHashes): Promise<void>[] {
     const tasks = this.#trackers.announce({ v1, v2Short });
-    if (this.#options.line.dht === undefined) return tasks;
+    const { line, swarm, signal } = this.#options;
     for (const [infoHash, source] of [[v2Short, "dht-v2"], [v1, "dht-v1"]] as const) {
       if (infoHash === undefined || this.#hunted.has(toHex(infoHash))) continue;
       this.#hunted.add(toHex(infoHash));
-      tasks.push(this.#huntFor(infoHash, source));
+      if (line.dht !== undefined) tasks.push(this.#huntFor(infoHash, source));
+      const { lsd } = line;
+      if (lsd === undefined) continue;
+      tasks.push(lsd.announce(infoHash, (peer) => line.session.learn(swarm, peer, source), signal));
     }
     return tasks;
   }

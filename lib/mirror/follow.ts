@@ -71,7 +71,7 @@ async function followIn(
     `Mode: SWARM (looks every ${formatSeconds(options.pollMs / 1000)}, seeds until it is stopped)`,
   );
   const known = readKnown(machine, paths, stream, report);
-  await using line = await Line.open(machine, paths.dht, options, report);
+  await using line = await Line.open(machine, paths.dht, { ...options, saysReachability: true }, report);
   note("info", `Listening on port ${line.port}`);
   const follower = new Follower({ options, machine, paths, line, stream, ...known, report, signal });
   onLookNow(() => follower.lookNow());

@@ -1,6 +1,7 @@
 // What a mirror that follows its authority is told, and what it needs of the machine. Nothing has a default here: those
 // are the command line's.
 
+import type { ScheduleWindow } from "../line/schedule.ts";
 import type { Programs } from "../ports.ts";
 import type { Machine } from "./machine.ts";
 import type { GetOptions } from "./options.ts";
@@ -19,10 +20,14 @@ export interface FollowOptions extends
     | "useTrackers"
     | "webSeeds"
     | "webSeedLimit"
+    | "portMapping"
+    | "lsd"
     | "maxPeers"
     | "downLimit"
     | "upLimit"
   > {
+  /** Other limits at some hours. */
+  readonly schedule?: readonly ScheduleWindow[];
   /** Between two lookups. */
   readonly pollMs: number;
   /** How many older snapshots stay on disk and are served. */

@@ -53,6 +53,9 @@ export interface GetOptions {
   readonly upLimit: number | undefined;
   /** For what web seeds send, besides `downLimit`. */
   readonly webSeedLimit?: number | undefined;
+  /** Ask the router to pass the port on; look for peers in the local network. No when undefined. */
+  readonly portMapping?: boolean;
+  readonly lsd?: boolean;
 }
 
 /** What lies in a ledger; undefined where its quick facts do not tell. */

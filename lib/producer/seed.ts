@@ -67,7 +67,7 @@ export async function seed(
   const lock = takeLock(paths, machine);
   report({ kind: "facts", facts: { directory: paths.own } });
   try {
-    const line = await Line.open(machine, paths.dht, options.line, report);
+    const line = await Line.open(machine, paths.dht, { ...options.line, saysReachability: true }, report);
     try {
       return await new Seeder({ options, machine, report, paths, line, wish }).run(pair, signal);
     } finally {

@@ -54,6 +54,8 @@ export interface SessionOptions {
   readonly listeners: readonly TcpListener[];
   /** Words for a log: what ended a connection. */
   readonly onClosed?: (peer: PeerCore, why: string) => void;
+  /** Somebody came in and asked for a torrent that is here. */
+  readonly onIncoming?: (from: Endpoint) => void;
   /** Words for a log: who could not be reached. */
   readonly onDialFailed?: (why: string) => void;
 }
@@ -156,6 +158,7 @@ export class Session implements AsyncDisposable {
             if (!isIts) continue;
             this.#links.get(peer.number)!.swarm = swarm;
             swarm.join(peer);
+            this.#options.onIncoming?.(conn.remote);
             return swarm;
           }
           return undefined;

@@ -7,18 +7,29 @@ const BURST_SECONDS = 0.1;
 const LEAST_BURST_BYTES = 16_384;
 
 export class TokenBucket {
-  readonly #perMs: number;
-  readonly #burst: number;
+  #perMs = 0;
+  #burst = 0;
   #tokens: number;
   #filledMs: number;
 
-  /** @param bytesPerSec Above 0. */
-  constructor(readonly bytesPerSec: number, nowMs: number) {
-    if (!(bytesPerSec > 0)) throw new RangeError(`a rate of ${bytesPerSec} bytes a second lets nothing pass`);
-    this.#perMs = bytesPerSec / 1000;
-    this.#burst = Math.max(LEAST_BURST_BYTES, bytesPerSec * BURST_SECONDS);
+  #bytesPerSec = 0;
+
+  /** @param bytesPerSec Above 0; Infinity lets everything pass. */
+  constructor(bytesPerSec: number, nowMs: number) {
+    this.#set(bytesPerSec);
     this.#tokens = this.#burst;
     this.#filledMs = nowMs;
+  }
+
+  get bytesPerSec(): number {
+    return this.#bytesPerSec;
+  }
+
+  /** From now on another rate holds. */
+  change(bytesPerSec: number, nowMs: number): void {
+    this.#fill(nowMs);
+    this.#set(bytesPerSec);
+    this.#tokens = Math.min(this.#tokens, this.#burst);
   }
 
   /** The most that should be read or sent in one go. */
@@ -42,6 +53,13 @@ export class TokenBucket {
   delayMs(nowMs: number): number {
     this.#fill(nowMs);
     return this.#tokens > 0 ? 0 : Math.ceil((1 - this.#tokens) / this.#perMs);
+  }
+
+  #set(bytesPerSec: number): void {
+    if (!(bytesPerSec > 0)) throw new RangeError(`a rate of ${bytesPerSec} bytes a second lets nothing pass`);
+    this.#bytesPerSec = bytesPerSec;
+    this.#perMs = bytesPerSec / 1000;
+    this.#burst = Math.max(LEAST_BURST_BYTES, bytesPerSec * BURST_SECONDS);
   }
 
   /** A time that lies before one that was seen changes nothing. */

@@ -42,6 +42,8 @@ Deno.test("readGetOptions() gives the documented defaults when nothing is said",
     upLimit: undefined,
     webSeeds: { enabled: true, named: [] },
     webSeedLimit: undefined,
+    portMapping: true,
+    lsd: true,
     source: undefined,
     extract: false,
     keepArchive: false,
@@ -152,6 +154,17 @@ Deno.test("readGetOptions() takes upstream's options that mean nothing here, and
   assert.equal(warnings.length, 2);
   assert.ok(warnings.every((text) => text.endsWith("has no effect here and is ignored")));
   assert.deepEqual(read("", { METRICS_ENABLED: "true", METRICS_PORT: "9109" }).warnings, []);
+});
+
+Deno.test("readGetOptions() asks routers and the local network unless a flag or a variable says no", () => {
+  const said = (words: string, env: Record<string, string> = {}) => {
+    const { portMapping, lsd } = read(words, env).options;
+    return [portMapping, lsd];
+  };
+  assert.deepEqual(said("--no-port-mapping"), [false, true]);
+  assert.deepEqual(said("--no-lsd"), [true, false]);
+  assert.deepEqual(said("", { PORT_MAPPING_ENABLED: "False", LSD_ENABLED: "true" }), [false, true]);
+  assert.throws(() => read("", { LSD_ENABLED: "no" }), /LSD_ENABLED must be true or false, not "no"/);
 });
 
 Deno.test("readGetOptions() takes web seeds by its own flags and by upstream's, and none with mode off", () => {

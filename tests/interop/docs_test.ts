@@ -44,6 +44,8 @@ exec nano-snap "$@"
       HOME: stage.temp.join("home"),
       DENO_DIR: Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME") ?? "", ".cache", "deno"),
       PATH: `${bin}:${Deno.env.get("PATH")}`,
+      PORT_MAPPING_ENABLED: "false",
+      LSD_ENABLED: "false",
       DHT_BOOTSTRAP: stage.swarm.bootstrap(),
       AUTHORITY_PUBKEY: TEST_KEY,
       PORT: "0",
@@ -110,6 +112,8 @@ exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
     Deno.writeTextFileSync(join(bin, "nano-snap"), program, { mode: 0o755 });
     const env = {
       PATH: `${bin}:${Deno.env.get("PATH")}`,
+      PORT_MAPPING_ENABLED: "false",
+      LSD_ENABLED: "false",
       DHT_BOOTSTRAP: stage.swarm.bootstrap(),
       PORT: "0",
       UPSTREAM_SNAPSHOT_INDEX_URL: `http://127.0.0.1:${source.addr.port}/latest`,

@@ -29,6 +29,9 @@ const PACKAGES = {
   seccomp: "python3-seccomp",
   openssl: "openssl",
   busybox: "busybox",
+  ip: "iproute2",
+  miniupnpd: "miniupnpd",
+  nft: "nftables",
   shellcheck: "shellcheck",
 } as const;
 export type Program = keyof typeof PACKAGES;

@@ -51,6 +51,8 @@ exit 1
     Deno.writeTextFileSync(join(bin, "nano-snap"), program, { mode: 0o755 });
     const env = {
       PATH: `${bin}:${Deno.env.get("PATH")}`,
+      PORT_MAPPING_ENABLED: "false",
+      LSD_ENABLED: "false",
       DHT_BOOTSTRAP: stage.swarm.bootstrap(),
       AUTHORITY_PUBKEY: TEST_KEY,
       PORT: "0",

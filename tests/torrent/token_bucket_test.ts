@@ -84,3 +84,19 @@ Deno.test("TokenBucket does not go back in time", () => {
 Deno.test("TokenBucket refuses a rate that lets nothing pass", () => {
   for (const rate of [0, -1, NaN]) assert.throws(() => new TokenBucket(rate, 0), RangeError);
 });
+
+Deno.test("change() lets the new rate hold from that moment, from none and to none", () => {
+  const bucket = new TokenBucket(Infinity, 0);
+  bucket.spend(1e12, 0);
+  assert.equal(bucket.delayMs(0), 0);
+  bucket.change(100_000, 1000);
+  bucket.spend(16_384, 1000);
+  assert.equal(bucket.isOpen(1000), false, "the burst is the new rate's");
+  bucket.spend(100_000, 1000);
+  assert.equal(bucket.delayMs(1000), 1001);
+  bucket.change(200_000, 1500);
+  assert.equal(bucket.delayMs(1500), 251, "half of the debt was paid");
+  bucket.change(Infinity, 1500);
+  assert.equal(bucket.delayMs(1501), 0);
+  assert.throws(() => bucket.change(0, 0), RangeError);
+});

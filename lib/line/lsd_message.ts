@@ -1,0 +1,60 @@
+// Local Service Discovery's one message (BEP 14), as text: who listens where, for which torrents.
+
+import { parseHex, toHex } from "../bytes.ts";
+import type { Endpoint } from "../ports.ts";
+
+/** Where it is sent. IPv4; the group of IPv6 is not used here. */
+export const LSD_GROUP: Endpoint = { host: "239.192.152.143", port: 6771 };
+
+export interface LsdMessage {
+  readonly port: number;
+  /** 20 bytes each. */
+  readonly infoHashes: readonly Uint8Array[];
+  /** The sender knows its own messages by it. */
+  readonly cookie: string | undefined;
+}
+
+/** One torrent in each: libtorrent and others send it so. */
+export function encodeLsd({ port, infoHash, cookie }: {
+  readonly port: number;
+  readonly infoHash: Uint8Array;
+  readonly cookie: string;
+}): Uint8Array {
+  const { host, port: groupPort } = LSD_GROUP;
+  return new TextEncoder().encode(
+    `BT-SEARCH * HTTP/1.1\r\nHost: ${host}:${groupPort}\r\nPort: ${port}\r\nInfohash: ${
+      toHex(infoHash)
+    }\r\n` +
+      `cookie: ${cookie}\r\n\r\n\r\n`,
+  );
+}
+
+/** undefined for anything else. */
+export function parseLsd(bytes: Uint8Array): LsdMessage | undefined {
+  if (bytes.length > MAX_MESSAGE_BYTES) return undefined;
+  const [first, ...lines] = new TextDecoder().decode(bytes).split("\r\n");
+  if (first !== "BT-SEARCH * HTTP/1.1") return undefined;
+  let port = Number.NaN;
+  let cookie: string | undefined;
+  const infoHashes: Uint8Array[] = [];
+  for (const line of lines) {
+    const [, name = "", value = ""] = /^([a-z]+):[ \t]*(.*?)[ \t]*$/i.exec(line) ?? [];
+    switch (name.toLowerCase()) {
+      case "port":
+        port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+        break;
+      case "cookie":
+        cookie = value;
+        break;
+      case "infohash": {
+        const hash = value.length === 40 ? parseHex(value) : undefined;
+        if (hash !== undefined) infoHashes.push(hash);
+        break;
+      }
+    }
+  }
+  return port >= 1 && port <= 65535 && infoHashes.length > 0 ? { port, infoHashes, cookie } : undefined;
+}
+
+/** BEP 14. Which bounds the torrents of one message, too. */
+const MAX_MESSAGE_BYTES = 1400;
