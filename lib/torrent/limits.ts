@@ -131,6 +131,11 @@ export const KEEP_ALIVE_MS = 60_000;
  * a turn within a minute.
  */
 export const IDLE_MS = 120_000;
+/**
+ * Who dialed us and has not said what for after this gives its place up when all are taken: a handshake is the first
+ * thing that comes, and a hundred connections that say nothing would keep everybody out for HANDSHAKE_TIMEOUT_MS.
+ */
+export const MUTE_MS = 1_000;
 /** A peer that owes blocks and sends none for this long is snubbed: what it owes is asked of others. */
 export const SNUB_MS = 20_000;
 /** It may try again after this long; after so many times in a row it is closed. */

@@ -15,6 +15,7 @@ import {
   IDLE_MS,
   MAX_HALF_OPEN,
   MAX_PORTS_PER_HOST,
+  MUTE_MS,
   SEND_HIGH_WATER_BYTES,
 } from "./limits.ts";
 import { PeerCore } from "./peer_core.ts";
@@ -36,6 +37,7 @@ interface Link {
   /** The write under way; undefined when nothing is. */
   writing: Promise<void> | undefined;
   isClosed: boolean;
+  readonly sinceMs: number;
   /** All bytes written to it. */
   sentBytes: number;
   /** When a block or more had last passed between us, and how much had passed until then. */
@@ -177,16 +179,26 @@ export class Session implements AsyncDisposable {
     return !this.#makeRoom();
   }
 
-  /** Whether there is a place: when all are taken, whoever has been idle the longest gives its own to a new one. */
+  /**
+   * Whether there is a place: when all are taken, who came in and has not said who it is for a moment gives its own to a
+   * new one, or else whoever has been idle the longest.
+   */
   #makeRoom(): boolean {
     if (this.#links.size < this.#options.maxPeers) return true;
-    let longest: Link | undefined;
-    for (const link of this.#idle()) {
-      if (longest === undefined || link.activeMs < longest.activeMs) longest = link;
-    }
-    if (longest === undefined) return false;
-    this.#close(longest, "was idle, and another wants its place");
+    const mute = longestOf(this.#mute());
+    const gone = mute ?? longestOf(this.#idle());
+    if (gone === undefined) return false;
+    this.#close(gone, `was ${mute === undefined ? "idle" : "mute"}, and another wants its place`);
     return this.#links.size < this.#options.maxPeers;
+  }
+
+  /** Those who came in and might never say what for. */
+  *#mute(): Generator<Link> {
+    const nowMs = this.#options.clock.nowMs();
+    for (const link of this.#links.values()) {
+      const { source, isGreeted } = link.peer;
+      if (source === "incoming" && !isGreeted && nowMs - link.sinceMs > MUTE_MS) yield link;
+    }
   }
 
   /** Those with whom nothing was shared for long, though something could be: they may only be here to be here. */
@@ -252,6 +264,7 @@ export class Session implements AsyncDisposable {
       swarm,
       writing: undefined,
       isClosed: false,
+      sinceMs: activeMs,
       sentBytes: 0,
       activeMs,
       activeBytes: 0,
@@ -414,4 +427,11 @@ export class Session implements AsyncDisposable {
       await clock.sleep(TICK_MS, this.#stop.signal);
     }
   }
+}
+
+/** The one with whom nothing was shared for the longest time. */
+function longestOf(links: Iterable<Link>): Link | undefined {
+  let longest: Link | undefined;
+  for (const link of links) if (longest === undefined || link.activeMs < longest.activeMs) longest = link;
+  return longest;
 }

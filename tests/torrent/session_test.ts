@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
 import { NotEnoughSpace } from "../../lib/errors.ts";
-import type { Endpoint, Net, TcpConn } from "../../lib/ports.ts";
+import type { Endpoint, Net, TcpConn, TcpListener } from "../../lib/ports.ts";
 import { encodeHandshake, hashesOf } from "../../lib/torrent/handshake.ts";
 import { MAX_FAULTS, MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
 import { Session } from "../../lib/torrent/session.ts";
@@ -36,6 +36,14 @@ class SilentConn implements TcpConn {
   /** The reader hears of it later than the writer. */
   endRead(): void {
     this.#closed.resolve(null);
+  }
+}
+
+/** Says nothing, and hears of its end. */
+class MuteConn extends SilentConn {
+  override close(): void {
+    super.close();
+    this.endRead();
   }
 }
 
@@ -72,7 +80,26 @@ function hello(torrent: FixtureTorrent, write: (out: WireWriter) => void = () =>
   return out.take()!;
 }
 
-function world(options: { maxPeers?: number } = {}) {
+/** A port that the test dials. */
+class Door implements TcpListener {
+  readonly local: Endpoint = { host: "10.1.0.1", port: 6881 };
+  #waiting: ((conn: TcpConn | null) => void) | undefined;
+
+  accept(): Promise<TcpConn | null> {
+    return new Promise((resolve) => this.#waiting = resolve);
+  }
+
+  /** To be followed by some time for the session. */
+  enter(conn: TcpConn): void {
+    this.#waiting!(conn);
+  }
+
+  close(): void {
+    this.#waiting?.(null);
+  }
+}
+
+function world(options: { maxPeers?: number; listeners?: readonly TcpListener[] } = {}) {
   const torrent = new FixtureTorrent("v2", 32_768, [100_000]);
   const clock = new VirtualClock();
   const dials: { to: Endpoint; answer: (conn: TcpConn) => void; fail: (error: Error) => void }[] = [];
@@ -85,7 +112,7 @@ function world(options: { maxPeers?: number } = {}) {
     net,
     clock,
     maxPeers: options.maxPeers ?? 100,
-    listeners: [],
+    listeners: options.listeners ?? [],
     onClosed: (_, why) => closed.push(why),
   });
   let failure: unknown;
@@ -258,6 +285,30 @@ Deno.test("Session that is full gives an idle peer's place to a new one, and nev
   assert.deepEqual(conns.map(({ isClosed }) => isClosed), [false, true, false]);
   assert.ok(closed.includes("10.0.0.2:6881 was idle, and another wants its place"), String(closed));
   assert.equal(dials.length, 3, "who lost its place does not take another's");
+});
+
+Deno.test("Session that is full of connections that say nothing lets in who comes, and keeps who has spoken", async () => {
+  const door = new Door();
+  const { torrent, session, pass, closed, failure } = world({ maxPeers: 3, listeners: [door] });
+  await using _ = session;
+  const enter = async (conn: SilentConn, ms: number) => {
+    door.enter(conn);
+    await pass(ms);
+    return conn;
+  };
+  const honest = await enter(new SayingConn(nth(1), hello(torrent)), 10);
+  const first = await enter(new MuteConn(nth(2)), 10);
+  const second = await enter(new MuteConn(nth(3)), 500);
+  const early = await enter(new SayingConn(nth(4), hello(torrent)), 10);
+  assert.deepEqual([early, first, second].map(({ isClosed }) => isClosed), [true, false, false], "a moment");
+  await pass(1000);
+  const late = await enter(new SayingConn(nth(5), hello(torrent)), 10);
+  assert.deepEqual(
+    [honest, first, second, late].map(({ isClosed }) => isClosed),
+    [false, true, false, false],
+  );
+  assert.ok(closed.includes("10.0.0.2:6881 was mute, and another wants its place"), String(closed));
+  assert.equal(failure(), undefined);
 });
 
 Deno.test("Session does not ban who speaks another protocol, or of another torrent", async () => {
