@@ -18,8 +18,11 @@ export const MAX_PIECE_BYTES = 512 << 20;
 /** Longest file of a torrent: from 2^30 - 1 blocks on (16 TiB), libtorrent cannot number the nodes of its tree. */
 export const MAX_FILE_BYTES = BLOCK * (2 ** 30 - 1) - 1;
 
-/** Most files in a torrent: each costs some hundred bytes of memory and an open file. */
+/** Most files in a torrent: each costs some hundred bytes of memory. */
 export const MAX_FILES = 100_000;
+
+/** Files of one torrent that are open at once: a process may have a thousand descriptors, two threads open these. */
+export const MAX_OPEN_FILES = 100;
 
 /** Deepest folder of a torrent: libtorrent's own limit. */
 export const MAX_PATH_PARTS = 100;

@@ -5,6 +5,7 @@
 import { invariant, VerificationFailed } from "../errors.ts";
 import type { FileFacts, Files, OpenFile } from "../ports.ts";
 import type { Layout, PieceIndex } from "./layout.ts";
+import { OpenFiles, type OpenMode } from "./open_files.ts";
 
 export interface Storage {
   /** Writes part of a piece. @throws {NotEnoughSpace} When the disk is full: nothing written before is lost. */
@@ -21,11 +22,10 @@ export interface Storage {
 /** A torrent's files below a folder, sparse until written. */
 export class FileStorage implements Storage {
   readonly #layout: Layout;
-  /** undefined where a file to read is not there. */
-  readonly #files: readonly (OpenFile | undefined)[];
+  readonly #files: OpenFiles;
   readonly #paths: readonly string[];
 
-  private constructor(layout: Layout, paths: readonly string[], files: readonly (OpenFile | undefined)[]) {
+  private constructor(layout: Layout, paths: readonly string[], files: OpenFiles) {
     this.#paths = paths;
     this.#layout = layout;
     this.#files = files;
@@ -35,39 +35,15 @@ export class FileStorage implements Storage {
    * Opens the files at the given paths.
    *
    * @param options.paths One per file of the layout, in its order.
-   * @param options.mode "create", the default, makes the files that are missing (and their folders, and empty files)
-   * and cuts off what is too long. "write" wants them to be there. "read" changes nothing: a file that is not there
-   * holds nothing.
+   * @param options.mode "create" when it is not given.
    */
   static open(
-    options: {
-      files: Files;
-      layout: Layout;
-      paths: readonly string[];
-      mode?: "create" | "write" | "read";
-    },
+    options: { files: Files; layout: Layout; paths: readonly string[]; mode?: OpenMode },
   ): FileStorage {
     const { files, layout, paths, mode = "create" } = options;
     invariant(paths.length === layout.files.length, "a path for each file");
-    const opened: (OpenFile | undefined)[] = [];
-    try {
-      for (const [i, path] of paths.entries()) {
-        if (mode === "read") {
-          opened.push(files.stat(path)?.kind === "file" ? files.open(path, "read") : undefined);
-          continue;
-        }
-        const slash = path.lastIndexOf("/");
-        if (mode === "create" && slash > 0) files.makeDir(path.slice(0, slash));
-        const file = files.open(path, mode);
-        opened.push(file);
-        const length = layout.files[i]!.length;
-        if (mode === "create" && file.facts().size > length) file.truncate(length);
-      }
-    } catch (error) {
-      for (const file of opened) file?.close();
-      throw error;
-    }
-    return new FileStorage(layout, paths, opened);
+    const lengths = layout.files.map(({ length }) => length);
+    return new FileStorage(layout, paths, new OpenFiles({ files, paths, lengths, mode }));
   }
 
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void {
@@ -98,25 +74,25 @@ export class FileStorage implements Storage {
   }
 
   facts(): FileFacts[] {
-    return this.#files.map((file) => file?.facts() ?? NOT_THERE);
+    return this.#files.facts();
   }
 
-  async sync(): Promise<void> {
-    for (const file of this.#files) await file?.sync();
+  sync(): Promise<void> {
+    return this.#files.sync();
   }
 
   close(): void {
-    for (const file of this.#files) file?.close();
+    this.#files.close();
   }
 
   #fileAt(index: number): OpenFile {
-    const file = this.#files[index];
+    const file = this.#files.get(index);
     invariant(file !== undefined, `${this.#paths[index]} was opened`);
     return file;
   }
 
   #readFrom(index: number, at: number, into: Uint8Array): void {
-    const file = this.#files[index];
+    const file = this.#files.get(index);
     if (file === undefined) {
       throw new VerificationFailed(`Cannot read ${this.#paths[index]}: it is not there`);
     }
@@ -125,5 +101,3 @@ export class FileStorage implements Storage {
     }
   }
 }
-
-const NOT_THERE: FileFacts = { kind: "other", size: 0, allocated: 0, mtimeMs: 0, device: 0, inode: 0 };

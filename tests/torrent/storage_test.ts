@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { NotEnoughSpace, VerificationFailed } from "../../lib/errors.ts";
 import type { FileFacts, Files, OpenFile } from "../../lib/ports.ts";
 import type { Layout } from "../../lib/torrent/layout.ts";
+import { MAX_OPEN_FILES } from "../../lib/torrent/limits.ts";
 import { FileStorage } from "../../lib/torrent/storage.ts";
 import { fixtureBytes, layoutOf } from "./fixtures.ts";
 
@@ -177,4 +178,48 @@ Deno.test("FileStorage syncs and closes every file", async () => {
   assert.deepEqual(disk.synced, paths);
   storage.close();
   assert.equal(disk.openCount, 0);
+});
+
+Deno.test("FileStorage has a bounded number of files open, whatever a torrent's number of files is", async () => {
+  const count = 3 * MAX_OPEN_FILES;
+  const layout = layoutOf("v2", 16_384, new Array(count).fill(20));
+  const { disk, paths, storage } = opened(layout);
+  const mostOpen = () => assert.ok(disk.openCount <= MAX_OPEN_FILES, `${disk.openCount} open files`);
+  mostOpen();
+  const bytesOf = (n: number) => new Uint8Array(20).fill(n);
+  // Twice, in an order that makes each wait for the other's place.
+  for (let n = 0; n < 2 * count; n++) {
+    const index = (n * 7) % count;
+    storage.write(layout.piece(index)!, 0, bytesOf(index));
+    mostOpen();
+  }
+  for (let n = 0; n < count; n++) {
+    assert.deepEqual(disk.files.get(paths[n]!), bytesOf(n));
+    const got = new Uint8Array(20);
+    storage.read(layout.piece(n)!, 0, got);
+    assert.deepEqual(got, bytesOf(n));
+    mostOpen();
+  }
+  assert.deepEqual(storage.facts().map(({ size }) => size), new Array(count).fill(20));
+  await storage.sync();
+  assert.deepEqual(
+    new Set(disk.synced),
+    new Set(paths),
+    "those that were closed after they were written too",
+  );
+  storage.close();
+  assert.equal(disk.openCount, 0);
+});
+
+Deno.test("FileStorage writes on while it syncs, and closes no file that is being synced", async () => {
+  const count = 2 * MAX_OPEN_FILES;
+  const layout = layoutOf("v2", 16_384, new Array(count).fill(20));
+  const { disk, storage } = opened(layout);
+  const syncing = storage.sync();
+  for (let n = 0; n < count; n++) storage.write(layout.piece(n)!, 0, new Uint8Array(20));
+  const held = disk.synced.at(-1)!;
+  assert.equal(disk.open.get(held), 1);
+  await syncing;
+  await storage.sync();
+  assert.equal(new Set(disk.synced).size, count);
 });
