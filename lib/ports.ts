@@ -108,6 +108,8 @@ export interface HttpClient {
       readonly maxBytes: number;
       readonly signal: AbortSignal;
       readonly headers?: Readonly<Record<string, string>>;
+      /** The address of this machine that the request leaves from; undefined for the system's choice. */
+      readonly from?: string | undefined;
     },
   ): Promise<HttpResponse>;
 }

@@ -8,14 +8,15 @@ import type { HttpClient, HttpStreams } from "../ports.ts";
 import { reasonOf } from "./os_error.ts";
 
 export const systemHttp: HttpClient & HttpStreams = {
-  async get(text, { timeoutMs, maxBytes, signal, headers = {} }) {
+  async get(text, { timeoutMs, maxBytes, signal, headers = {}, from }) {
     const attempt = new AbortController();
     const giveUp = () => attempt.abort();
     const timer = setTimeout(giveUp, timeoutMs);
     signal.addEventListener("abort", giveUp);
     if (signal.aborted) giveUp();
+    const client = from === undefined ? undefined : Deno.createHttpClient({ localAddress: from });
     try {
-      const response = await follow(text, headers, attempt.signal);
+      const response = await follow(text, headers, attempt.signal, { client });
       const body = await readAll(response, maxBytes);
       return { status: response.status, headers: new Map(response.headers), body };
     } catch (error) {
@@ -30,6 +31,7 @@ export const systemHttp: HttpClient & HttpStreams = {
       signal.removeEventListener("abort", giveUp);
       // What is still on its way (a body that is too long) is not waited for.
       attempt.abort();
+      client?.close();
     }
   },
 
@@ -67,7 +69,7 @@ export const systemHttp: HttpClient & HttpStreams = {
     const plain = { "accept-encoding": "identity", ...headers };
     const response = await step(() =>
       body === undefined
-        ? follow(text, plain, attempt.signal, secure)
+        ? follow(text, plain, attempt.signal, { secure })
         : post(text, plain, body, attempt.signal)
     );
     const reader = response.body?.getReader();
@@ -100,11 +102,20 @@ async function follow(
   text: string,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
-  secure = false,
+  { secure = false, client }: {
+    readonly secure?: boolean;
+    readonly client?: Deno.HttpClient | undefined;
+  },
 ): Promise<Response> {
   let url = new URL(text);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await fetch(url, { headers, signal, redirect: "manual", credentials: "omit" });
+    const response = await fetch(url, {
+      headers,
+      signal,
+      redirect: "manual",
+      credentials: "omit",
+      ...(client === undefined ? {} : { client }),
+    });
     const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
     if (location === null) return response;
     await response.body?.cancel();

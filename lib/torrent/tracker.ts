@@ -142,9 +142,10 @@ export class Announcer {
     request: AnnounceRequest,
     onReply: (reply: AnnounceReply, from: Endpoint) => void,
   ): Promise<AnnounceReply> {
-    const { net, http, userAgent } = this.#options;
+    const { net, http, userAgent, bind } = this.#options;
     const { hostname, pathname } = new URL(url);
-    const hosts = [hostname, ...await addressesOf(net, hostname, this.#stop.signal)];
+    const addresses = await addressesOf(net, hostname, this.#stop.signal);
+    const hosts = [hostname, ...addresses];
     // A torrent may name a service of this very machine that obeys a mere GET. libtorrent draws the line here too.
     if (!pathname.startsWith("/announce") && hosts.some(isLoopback)) {
       throw new OperationFailed("on this machine, only a path that begins with /announce is a tracker's");
@@ -154,6 +155,7 @@ export class Announcer {
       maxBytes: MAX_TRACKER_REPLY_BYTES,
       signal: this.#stop.signal,
       headers: { "user-agent": userAgent },
+      from: sourceFor(addresses, bind),
     });
     const answer = parseAnswer(status, body);
     if (answer.kind === "refused") throw new OperationFailed(`it refuses: ${answer.why}`);
@@ -188,6 +190,19 @@ export class Announcer {
     const ended = work.catch((error) => this.#bug ??= { error }).finally(() => done.abort());
     await Promise.race([ended, this.#options.clock.sleep(ms, done.signal)]);
   }
+}
+
+/**
+ * Which of the addresses that we are bound to an announce leaves from; undefined when we are bound to none.
+ *
+ * @throws {OperationFailed} When none of them is of a family that the tracker has.
+ */
+function sourceFor(addresses: readonly string[], bind: readonly string[]): string | undefined {
+  if (bind.length === 0 || bind.includes("0.0.0.0") || bind.includes("::")) return undefined;
+  const families = new Set((addresses.length > 0 ? addresses : bind).map((host) => host.includes(":")));
+  const source = bind.find((host) => families.has(host.includes(":")));
+  if (source === undefined) throw new OperationFailed("it has no address of a family that we are bound to");
+  return source;
 }
 
 /** Some trackers send their reason along with a status that says the same. @throws {OperationFailed | WireFault} */

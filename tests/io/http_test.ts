@@ -189,3 +189,17 @@ Deno.test({
     }
   },
 });
+
+Deno.test("get() leaves from the address that it is given", async () => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (_, { remoteAddr }) => {
+    return new Response(remoteAddr.hostname);
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const seen = async (from: string | undefined) => {
+    const { body } = await http.get(url, { ...USUAL, from });
+    return new TextDecoder().decode(body);
+  };
+  assert.equal(await seen("127.0.0.5"), "127.0.0.5");
+  assert.equal(await seen(undefined), "127.0.0.1");
+  await server.shutdown();
+});

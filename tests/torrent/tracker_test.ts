@@ -257,3 +257,19 @@ Deno.test("run() rejects with our own bug", async () => {
   });
   await assert.rejects(made.run(new AbortController().signal), /ours/);
 });
+
+Deno.test("run() announces by HTTP from the bound address of the tracker's family, and from nowhere without one", async () => {
+  const from = async (tracker: string, bind: readonly string[]) => {
+    const world = new TrackerWorld();
+    world.onHttp = () => GOOD;
+    const { made, log } = announcer(world, { bind, tiers: [[`http://${tracker}/announce`]] });
+    await runFor(world, made, 1000);
+    return world.got[0]?.from ?? log.find((line) => line.includes("failed")) ?? "anywhere";
+  };
+  const [four, six] = ["192.0.2.1", "2001:db8::2"];
+  assert.equal(await from("1.2.3.4", [six, four]), four);
+  assert.equal(await from("[2001:db8::7]", [four, six]), six);
+  assert.equal(await from("unknown.example", [four]), four);
+  for (const bind of [[], ["0.0.0.0"], ["::", four]]) assert.equal(await from("1.2.3.4", bind), "anywhere");
+  assert.match(await from("1.2.3.4", [six]), /it has no address of a family that we are bound to/);
+});

@@ -13,7 +13,7 @@ export class TrackerWorld {
   readonly clock: Clock = new FakeClock();
   readonly udp = new FakeNet();
   /** Every URL that was got, with the time in ms. */
-  readonly got: { readonly url: URL; readonly atMs: number }[] = [];
+  readonly got: { readonly url: URL; readonly atMs: number; readonly from?: string | undefined }[] = [];
   /** Names -> addresses; what is not here stands for itself if it is an address. */
   readonly names = new Map<string, string[]>();
   onHttp: (url: URL, nowMs: number) => HttpAnswer = () => "refused";
@@ -38,9 +38,9 @@ export class TrackerWorld {
   };
 
   readonly http: HttpClient = {
-    get: async (text, { timeoutMs, signal }): Promise<HttpResponse> => {
+    get: async (text, { timeoutMs, signal, from }): Promise<HttpResponse> => {
       const url = new URL(text);
-      this.got.push({ url, atMs: this.clock.nowMs() });
+      this.got.push({ url, atMs: this.clock.nowMs(), from });
       const answer = this.onHttp(url, this.clock.nowMs());
       if (answer === "silent") await this.clock.sleep(timeoutMs, signal);
       if (typeof answer === "string") throw new OperationFailed(`Cannot get from ${url.host}: ${answer}`);
