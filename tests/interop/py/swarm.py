@@ -358,7 +358,12 @@ class Swarm:
             return False
 
     async def do_wait_done(self, session):
-        status = await self.sessions[session].torrent_until(lambda s: s.is_seeding or s.is_finished)
+        """Waits until everything is there, checked and in its files: what is checked may still be on its way to them."""
+        session = self.sessions[session]
+        status = await session.torrent_until(lambda s: s.is_seeding or s.is_finished)
+        flushed = session.next_alert(lambda a: True if isinstance(a, lt.cache_flushed_alert) else None)
+        session.handle.flush_cache()
+        await flushed
         return {"name": status.name, "total_done": status.total_done}
 
     async def do_wait_uploaded(self, session, bytes):
