@@ -1,11 +1,11 @@
-// Hashing a file on several cores: a few Workers for each job, ended with it. A file that one thread has hashed before
-// Workers have started is hashed where it is asked for.
+// Hashing a file on several cores: a few Workers for each job, ended with it. Until they have started pieces are hashed
+// where it is asked for, which is all there is of a small file.
 
 import type { FileHasher, FileHashes, HashJob, PieceHashes } from "../producer/file_hasher.ts";
 import { hashShares, hashWhole, shareCount } from "../producer/hash_file.ts";
 import { openReader } from "./file_reader.ts";
 import type { HashWord, WorkerHashTask } from "./hash_worker.ts";
-import { newControl, runPool } from "./worker_pool.ts";
+import { type Control, newControl, NEXT, runPool, STOP } from "./worker_pool.ts";
 
 /** Hashes the system's own files. */
 export class WorkerHasher implements FileHasher {
@@ -81,6 +81,7 @@ async function runInWorkers(
   { hashes, whole, workers }: Wanted,
 ): Promise<Uint8Array | undefined> {
   const control = newControl(1);
+  const started = new AbortController();
   let digest: Uint8Array | undefined;
   const workerOf = (task: WorkerHashTask, tells: boolean) => ({
     // A static URL: it is how `deno compile` learns which module the binary must carry.
@@ -88,6 +89,7 @@ async function runInWorkers(
     task,
     cannot: `Cannot hash ${path}`,
     onWord: (word: HashWord) => {
+      if (tells) started.abort();
       if ("whole" in word) digest = word.whole;
       else if (tells) onProgress(word.bytes);
     },
@@ -96,8 +98,33 @@ async function runInWorkers(
   const task = { path, size, pieceLength, kind, control, isPaired };
   const pool = Array.from({ length: workers }, () => workerOf({ ...task, hashes }, true));
   if (whole) pool.push(workerOf({ ...task, hashes: undefined }, hashes === undefined));
-  await runPool(pool, { control, signal });
+  const here = { path, size, pieceLength, kind, signal, onProgress };
+  const beside = hashes === undefined ? [] : [hashUntil(started.signal, here, hashes, control)];
+  await runPool(pool, { control, signal, beside });
   return digest;
+}
+
+/** Takes shares as a Worker does, until the first of those has said something. */
+async function hashUntil(
+  started: AbortSignal,
+  { signal, onProgress, ...file }: Shape,
+  hashes: PieceHashes,
+  control: Control,
+): Promise<void> {
+  using reader = openReader(file.path);
+  await hashShares({
+    ...file,
+    reader,
+    hashes,
+    take: () => {
+      const isOver = started.aborted || Atomics.load(control, STOP) !== 0;
+      return isOver ? Infinity : Atomics.add(control, NEXT, 1);
+    },
+    onRead: (bytes) => {
+      signal.throwIfAborted();
+      onProgress(bytes);
+    },
+  });
 }
 
 /** In shared memory: all Workers write into it. */
