@@ -29,6 +29,10 @@ export interface LedgerSink {
   /** What is known to come, while the exact size is not: lets space be refused before it is used. */
   expect(atLeastBytes: number): void;
   write(bytes: Uint8Array): void;
+  /** Instead of `write`, after `begin`, where parts of the ledger come out of turn. */
+  writeAt(bytes: Uint8Array, at: number): void;
+  /** Others have written so many bytes of it. Once, after the last `writeAt`. */
+  addOthers(bytes: number): void;
 }
 
 /** Told, in bytes, how far a job is. */

@@ -1,10 +1,11 @@
 // Lets an unpacker read an archive that is still coming: in shared memory stands which of its pieces are whole, verified
 // and written, and a read waits until those under it are. One thread opens pieces and never waits; the other, a
-// Worker, reads and waits (`Atomics.wait`), and tells by the same memory how far it is and what it waits for.
+// Worker, reads and waits (`Atomics.wait`), and tells by the same memory how far it is and what it waits for. There may
+// be several readers, each with a stretch of its own; who is furthest back says how far they are.
 //
 //   piece:  closed ── open() ──> open ── drop() ──> closed for ever (only behind the reader)
 
-import { OperationFailed } from "../errors.ts";
+import { invariant, OperationFailed } from "../errors.ts";
 import type { ArchiveSource } from "./archive.ts";
 
 /** Plain data and shared memory: what both threads make their gate of. */
@@ -46,7 +47,8 @@ export class PieceGate {
     const { size, pieceLength, tailFrom, passing } = options;
     const count = FIRST_BITS + Math.ceil(size / pieceLength / 32);
     const words = new Int32Array(new SharedArrayBuffer(4 * count));
-    words[WAITING] = NOTHING;
+    words.fill(NOTHING, FIRST_WAITING, FIRST_WAITING + MAX_READERS);
+    words.fill(NOWHERE, FIRST_POSITION + 1, FIRST_POSITION + MAX_READERS);
     const { most, diskBytes } = passing ?? { most: 0, diskBytes: size };
     return new PieceGate({ size, pieceLength, tailFrom, most, diskBytes, words });
   }
@@ -72,15 +74,28 @@ export class PieceGate {
     Atomics.notify(this.#words, VERSION);
   }
 
-  /** The piece that the reader goes on with, reading from the start to the end. */
+  /** The piece that the reader goes on with, reading from the start to the end; of several, who is furthest back. */
   get position(): number {
-    return Atomics.load(this.#words, POSITION);
+    let least = Math.ceil(this.memory.size / this.memory.pieceLength);
+    for (let reader = 0; reader < MAX_READERS; reader++) {
+      least = Math.min(least, Atomics.load(this.#words, FIRST_POSITION + reader));
+    }
+    return least;
   }
 
-  /** The piece that the reader waits for, wherever it is. */
+  /** The piece that a reader waits for, wherever it is; of several the first. */
   get waitingFor(): number | undefined {
-    const piece = Atomics.load(this.#words, WAITING);
-    return piece === NOTHING ? undefined : piece;
+    return this.#awaited()[0];
+  }
+
+  /** What readers wait for besides. */
+  get othersWaitFor(): readonly number[] {
+    return this.#awaited().slice(1);
+  }
+
+  /** The reader is at its end. */
+  leave(reader: number): void {
+    Atomics.store(this.#words, FIRST_POSITION + reader, NOWHERE);
   }
 
   /**
@@ -90,12 +105,21 @@ export class PieceGate {
    * @param read Reads bytes that are there.
    * @param hooks.checkStopped Called whenever a wait may be over; ends the read by throwing.
    * @param hooks.onMoved Told when the reader has come to another piece, each MiB or so, and before each wait.
+   * @param hooks.reader Which of several, 0 to 7; 0 is there from the beginning, at the start.
+   * @param hooks.isLook Only looks ahead: its reads are no way on.
    */
   source(
     read: ArchiveSource["readAt"],
-    hooks: { readonly checkStopped: () => void; readonly onMoved?: () => void },
+    hooks: {
+      readonly checkStopped: () => void;
+      readonly onMoved?: () => void;
+      readonly reader?: number;
+      readonly isLook?: boolean;
+    },
   ): ArchiveSource {
     const { size, pieceLength, tailFrom } = this.memory;
+    const { reader = 0, isLook = false } = hooks;
+    invariant(reader >= 0 && reader < MAX_READERS, `there is no reader ${reader}`);
     let passed = 0;
     let told = 0;
     const tell = () => {
@@ -106,7 +130,7 @@ export class PieceGate {
     const wait = (piece: number) => {
       tell();
       this.#refuseNever(piece);
-      Atomics.store(this.#words, WAITING, piece);
+      Atomics.store(this.#words, FIRST_WAITING + reader, piece);
       try {
         for (;;) {
           const version = Atomics.load(this.#words, VERSION);
@@ -115,7 +139,7 @@ export class PieceGate {
           Atomics.wait(this.#words, VERSION, version);
         }
       } finally {
-        Atomics.store(this.#words, WAITING, NOTHING);
+        Atomics.store(this.#words, FIRST_WAITING + reader, NOTHING);
       }
     };
     const readAt = (into: Uint8Array, at: number): number => {
@@ -127,14 +151,23 @@ export class PieceGate {
       const here = Math.min(wanted, (piece + 1) * pieceLength - at);
       const count = read(here === into.length ? into : into.subarray(0, here), at);
       // A look at the tail is no way on; all other reading is, also where it begins behind a gap.
-      if (at + count > passed && (at <= passed || at < tailFrom)) {
+      if (!isLook && at + count > passed && (at <= passed || at < tailFrom)) {
         passed = at + count;
-        Atomics.store(this.#words, POSITION, Math.floor(passed / pieceLength));
+        Atomics.store(this.#words, FIRST_POSITION + reader, Math.floor(passed / pieceLength));
         if (passed - told >= TOLD_BYTES) tell();
       }
       return count;
     };
     return { size, readAt };
+  }
+
+  #awaited(): number[] {
+    const pieces = new Set<number>();
+    for (let reader = 0; reader < MAX_READERS; reader++) {
+      const piece = Atomics.load(this.#words, FIRST_WAITING + reader);
+      if (piece !== NOTHING) pieces.add(piece);
+    }
+    return [...pieces].sort((a, b) => a - b);
   }
 
   /** Where pieces go again, not every order of reading comes to an end. */
@@ -149,10 +182,14 @@ export class PieceGate {
   }
 }
 
-/** Words of the memory: a count of changes, which is what is waited on; the reader's place; then a bit per piece. */
+/** Threads that may read one archive. */
+export const MAX_READERS = 8;
+/** Words of the memory: a count of changes, which is what is waited on; each reader's place; then a bit per piece. */
 const VERSION = 0;
-const POSITION = 1;
-const WAITING = 2;
-const FIRST_BITS = 3;
+const FIRST_POSITION = 1;
+const FIRST_WAITING = FIRST_POSITION + MAX_READERS;
+const FIRST_BITS = FIRST_WAITING + MAX_READERS;
 const NOTHING = -1;
+/** Holds nobody back. */
+const NOWHERE = 0x7fffffff;
 const TOLD_BYTES = 1 << 20;

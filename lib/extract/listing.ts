@@ -84,6 +84,8 @@ async function firstEntry(container: "tar" | "gz" | "zst", source: ArchiveSource
     write() {
       throw new Seen(declared);
     },
+    writeAt() {},
+    addOthers() {},
   };
   try {
     if (container === "tar") {

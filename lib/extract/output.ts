@@ -68,17 +68,23 @@ export class LedgerOutput implements LedgerSink {
   }
 
   write(bytes: Uint8Array): void {
+    this.writeAt(bytes, this.#written);
+    if (this.#exact !== undefined) this.#onProgress(this.#written, this.#exact);
+  }
+
+  writeAt(bytes: Uint8Array, at: number): void {
     this.#beforeWrite();
-    if (this.#written + bytes.length > (this.#exact ?? Infinity)) {
+    if (at + bytes.length > (this.#exact ?? Infinity)) {
       throw new BadArchive(`it unpacks to more than the ${this.#exact} bytes it declares`);
     }
-    if (this.#written < LEDGER_HEAD_BYTES) this.#onHead(bytes);
-    if (this.#exact === undefined && this.#written + bytes.length > this.#roomUntil) {
-      this.#findRoom(bytes.length);
-    }
-    this.#file!.writeAt(bytes, this.#written);
+    if (at < LEDGER_HEAD_BYTES) this.#onHead(bytes, at);
+    if (this.#exact === undefined && at + bytes.length > this.#roomUntil) this.#findRoom(bytes.length);
+    this.#file!.writeAt(bytes, at);
     this.#written += bytes.length;
-    if (this.#exact !== undefined) this.#onProgress(this.#written, this.#exact);
+  }
+
+  addOthers(bytes: number): void {
+    this.#written += bytes;
   }
 
   /** Checks that all has come and syncs it. @returns The ledger's size. @throws {BadArchive} */
@@ -107,10 +113,10 @@ export class LedgerOutput implements LedgerSink {
     this.#file = this.#files.open(this.path, "create");
   }
 
-  #onHead(bytes: Uint8Array): void {
-    const part = bytes.subarray(0, LEDGER_HEAD_BYTES - this.#written);
-    this.#head.set(part, this.#written);
-    const whole = this.#written + part.length === LEDGER_HEAD_BYTES;
+  #onHead(bytes: Uint8Array, at: number): void {
+    const part = bytes.subarray(0, LEDGER_HEAD_BYTES - at);
+    this.#head.set(part, at);
+    const whole = at + part.length === LEDGER_HEAD_BYTES;
     if (whole && !isLedgerHead(this.#head)) throw new BadArchive(`its ${LEDGER_NAME} is no LMDB file`);
   }
 

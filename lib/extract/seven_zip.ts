@@ -1,36 +1,39 @@
-// Unpacks a .7z with 7-Zip itself, compiled to WebAssembly. The decoder sees one file, whose reads go to the
-// ArchiveSource, and writes to its stdout, whose writes go to the sink: no file system is mounted, so no name in the
-// archive can become a path. Two runs: the first lists, and nothing is unpacked unless the list is one data.ldb.
+// Unpacks a .7z with 7-Zip itself (seven_zip_run.ts). Two runs: the first lists, and nothing is unpacked unless the list
+// is one data.ldb. What the list tells of the stream says, too, whether several threads can decode it (blocks.ts).
 
-import sevenZipModule, { type SevenZipModuleFactory } from "7z-wasm";
-import { OperationFailed } from "../errors.ts";
 import { type ArchiveSource, BadArchive, headOf, type LedgerSink } from "./archive.ts";
+import { type BlockCrew, threadsFor, unpackBlocks } from "./blocks.ts";
+import type { Lzma2Stream } from "./lzma2.ts";
 import { checkEntry, type EntryKind, showName } from "./safe_path.ts";
+import { faultOf, runSevenZip } from "./seven_zip_run.ts";
 
 /** The archive's directory, packed. One entry takes 60 to 200 bytes; packed LZMA grows at most some 7000-fold. */
 const MAX_HEADER_BYTES = 16 << 10;
 /** What a listing may print: one entry takes 200 bytes. */
 const MAX_LISTING_BYTES = 16 << 10;
-/** What is kept of the decoder's complaints. */
-const MAX_COMPLAINTS = 20;
-
-/** The package is CommonJS: what its types call the default export is the module itself. */
-const sevenZip = sevenZipModule as unknown as SevenZipModuleFactory;
-
 const START_HEADER_BYTES = 32;
-const EXIT_OUT_OF_MEMORY = 8;
-const ARCHIVE_PATH = "/archive.7z";
 
 /**
  * Unpacks the one member into the sink.
  *
+ * @param crew Threads that may decode with this one; undefined for this one alone.
  * @throws {BadArchive} Damaged, cut short, encrypted, or holding anything but one `data.ldb`: the last three before
  *   the sink is begun. What the sink and the source throw.
  * @throws {OperationFailed} When the archive's dictionary is larger than the decoder's memory.
  */
-export async function unpackSevenZip(source: ArchiveSource, sink: LedgerSink): Promise<void> {
+export async function unpackSevenZip(
+  source: ArchiveSource,
+  sink: LedgerSink,
+  crew?: BlockCrew,
+): Promise<void> {
   checkStartHeader(source);
-  sink.begin(parseListing(await list(source)));
+  const listing = await list(source);
+  sink.begin(parseListing(listing));
+  const stream = lzma2StreamOf(listing);
+  if (crew !== undefined && stream !== undefined && stream.packedEnd <= source.size) {
+    const threads = threadsFor(stream, crew);
+    if (threads > 1) return await unpackBlocks(stream, { source, sink, crew, threads });
+  }
   const { code, complaints } = await runSevenZip(["x", "-so"], source, (bytes) => sink.write(bytes));
   if (code !== 0) throw new BadArchive(faultOf(complaints));
 }
@@ -93,6 +96,34 @@ export function parseListing(text: string): number {
 }
 
 /**
+ * The stream of a list that `parseListing` takes: packed by LZMA2 and nothing besides, no filter and no cipher, in one
+ * stream, which begins behind the start header.
+ *
+ * @returns undefined where it is anything else.
+ */
+export function lzma2StreamOf(text: string): Lzma2Stream | undefined {
+  const [entry] = entriesIn(text);
+  const method = /^LZMA2:([0-9]{1,10})([bkm]?)$/.exec(entry?.get("Method") ?? "");
+  const packed = /^[0-9]{1,15}$/.exec(entry?.get("Packed Size") ?? "");
+  const crc = /^[0-9A-F]{8}$/.exec(entry?.get("CRC") ?? "");
+  if (entry === undefined || method === null || packed === null || crc === null) return undefined;
+  const [, count = "", unit = ""] = method;
+  const dictionaryBytes = unit === ""
+    ? 2 ** Number(count)
+    : Number(count) * UNIT_BYTES[unit as "b" | "k" | "m"];
+  return {
+    packedAt: START_HEADER_BYTES,
+    packedEnd: START_HEADER_BYTES + Number(packed[0]),
+    bytes: Number(entry.get("Size")),
+    crc: parseInt(crc[0], 16),
+    dictionaryBytes,
+  };
+}
+
+/** How 7-Zip writes the size of a dictionary that is no power of two. */
+const UNIT_BYTES = { b: 1, k: 1 << 10, m: 1 << 20 } as const;
+
+/**
  * Reads `key = value` lines, an empty line between entries. A name cannot smuggle in a line: 7-Zip prints control
  * characters as "_", and a second value for a key is refused all the same.
  */
@@ -142,108 +173,4 @@ function kindOf(attributes: string): EntryKind {
     default:
       return "special";
   }
-}
-
-/** One sentence part out of what 7-Zip printed to stderr. */
-function faultOf(complaints: readonly string[]): string {
-  const all = complaints.join("\n");
-  if (/encrypted|password/i.test(all)) return "it is encrypted";
-  if (/CRC Failed/.test(all)) return "its data.ldb does not match the checksum in it (CRC)";
-  if (/Data Error/.test(all)) return "its compressed data is damaged";
-  if (/Unexpected end/.test(all)) return "it ends too early";
-  if (/Headers Error|Cannot open the file/.test(all)) return "its 7z header is damaged";
-  if (/Unsupported Method/.test(all)) return "it is packed with a method that 7-Zip does not have";
-  const line = complaints.find((text) => text.trim() !== "") ?? "no reason given";
-  return `7-Zip refuses it (${showName(line)})`;
-}
-
-/** The parts of Emscripten's file system that the package's types leave out. */
-interface Node {
-  id: number;
-  mode: number;
-  node_ops: Record<string, unknown>;
-  stream_ops: Record<string, unknown>;
-}
-interface Stream {
-  position: number;
-  tty: unknown;
-  stream_ops: Record<string, unknown>;
-}
-
-/** One fresh decoder, one command. What `onOutput` throws ends it and comes out of here. */
-async function runSevenZip(
-  command: readonly string[],
-  source: ArchiveSource,
-  onOutput: (bytes: Uint8Array) => void,
-): Promise<{ code: number; complaints: string[] }> {
-  const complaints: string[] = [];
-  const module = await sevenZip({
-    print: () => {},
-    printErr: (line) => {
-      if (complaints.length < MAX_COMPLAINTS) complaints.push(line);
-    },
-    // Its own way to quit would set the exit code of our process.
-    quit: (_code, status) => {
-      throw status;
-    },
-  });
-  module.FS.writeFile(ARCHIVE_PATH, new Uint8Array(0));
-  attachSource(module.FS.lookupPath(ARCHIVE_PATH).node as unknown as Node, source);
-  const stdout = (module.FS as unknown as { streams: Stream[] }).streams[1]!;
-  stdout.tty = undefined;
-  stdout.stream_ops = {
-    write(_stream: Stream, heap: Int8Array, at: number, length: number): number {
-      onOutput(new Uint8Array(heap.buffer, heap.byteOffset + at, length));
-      return length;
-    },
-  };
-  let code: number | undefined;
-  try {
-    code = module.callMain([...command, "-t7z", "-bd", ARCHIVE_PATH]) as number | undefined;
-  } catch (error) {
-    // 7-Zip's own exceptions come out of WebAssembly as a number, a decoder that ran wild as a RuntimeError.
-    if (typeof error === "number" || error instanceof WebAssembly.RuntimeError) {
-      throw new BadArchive(faultOf([...complaints, "the decoder gave up"]));
-    }
-    throw error;
-  }
-  if (code === EXIT_OUT_OF_MEMORY) {
-    throw new OperationFailed(
-      "Cannot unpack the 7z archive: its dictionary is larger than the decoder's memory",
-    );
-  }
-  return { code: code ?? 0, complaints };
-}
-
-/** Makes an empty file of the decoder's memory file system into a window onto the archive. */
-function attachSource(node: Node, source: ArchiveSource): void {
-  const { size } = source;
-  const never = new Date(0);
-  node.node_ops = {
-    ...node.node_ops,
-    getattr: () => ({
-      dev: 1,
-      ino: node.id,
-      mode: node.mode,
-      nlink: 1,
-      uid: 0,
-      gid: 0,
-      rdev: 0,
-      size,
-      atime: never,
-      mtime: never,
-      ctime: never,
-      blksize: 4096,
-      blocks: Math.ceil(size / 512),
-    }),
-  };
-  node.stream_ops = {
-    read(_stream: Stream, heap: Int8Array, at: number, length: number, position: number): number {
-      const n = Math.min(length, Math.max(0, size - position));
-      return n === 0 ? 0 : source.readAt(new Uint8Array(heap.buffer, heap.byteOffset + at, n), position);
-    },
-    llseek(stream: Stream, offset: number, whence: number): number {
-      return whence === 1 ? stream.position + offset : whence === 2 ? size + offset : offset;
-    },
-  };
 }

@@ -12,6 +12,7 @@ import {
   type Progress,
   readThrough,
 } from "./archive.ts";
+import type { BlockCrew } from "./blocks.ts";
 import type { Extracted } from "./extractor.ts";
 import { LedgerOutput } from "./output.ts";
 import { unpackSevenZip } from "./seven_zip.ts";
@@ -30,6 +31,8 @@ export interface UnpackJob {
   /** Bytes that others are going to write to the same disk meanwhile. */
   readonly toComeBytes?: () => number;
   readonly onProgress: Progress;
+  /** Threads that may help with a .7z of independent blocks. */
+  readonly crew?: BlockCrew | undefined;
 }
 
 /** @see Extractor.extract For results and errors. */
@@ -50,25 +53,30 @@ export async function unpackLedger(files: Files, job: UnpackJob): Promise<Extrac
     },
   };
   try {
-    const format = await unpackInto(output, source, onProgress);
+    const format = await unpackInto(output, source, job);
     return { path: output.path, size: await output.finish(), format };
   } catch (error) {
-    if (!(error instanceof BadArchive)) throw error;
-    throw new VerificationFailed(`Cannot unpack ${job.archive}: ${error.message}`, { cause: error });
+    throw refusalOf(error, job.archive);
   } finally {
     output.discard();
   }
 }
 
+/** The error as those who called know it. */
+export function refusalOf(error: unknown, archive: string): unknown {
+  if (!(error instanceof BadArchive)) return error;
+  return new VerificationFailed(`Cannot unpack ${archive}: ${error.message}`, { cause: error });
+}
+
 async function unpackInto(
   sink: LedgerSink,
   source: ArchiveSource,
-  onProgress: Progress,
+  { onProgress, crew }: Pick<UnpackJob, "onProgress" | "crew">,
 ): Promise<ArchiveFormat> {
   const container = sniff(headOf(source, SNIFF_BYTES));
   switch (container) {
     case "7z":
-      await unpackSevenZip(source, sink);
+      await unpackSevenZip(source, sink, crew);
       return "7z";
     case "zst":
     case "gz":

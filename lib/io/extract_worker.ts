@@ -1,32 +1,46 @@
 // The Worker that unpacks one archive and ends: decoding takes hours of processor time, and most of it inside one
 // synchronous call, so it must not be where peers are served. It hears one message, the job; to stop it there is a
-// flag in shared memory, because it reads no messages while it decodes.
+// flag in shared memory, because it reads no messages while it decodes. A .7z of independent blocks is decoded by
+// several: the first one begins `data.ldb.partial`, has the others started, and ends after them.
 
-import { type ArchiveSource, sourceOf } from "../extract/archive.ts";
+import type { ArchiveSource } from "../extract/archive.ts";
+import { BlockShare, type BlockShareMemory } from "../extract/block_share.ts";
+import { type BlockCrew, decodeParts } from "../extract/blocks.ts";
 import type { Extracted } from "../extract/extractor.ts";
 import { type GateMemory, PieceGate } from "../extract/gate.ts";
-import { unpackLedger } from "../extract/unpack.ts";
+import { LEDGER_NAME } from "../extract/safe_path.ts";
+import { refusalOf, unpackLedger } from "../extract/unpack.ts";
 import { SegmentReader } from "../torrent/segments.ts";
 import { systemFiles } from "./files.ts";
 import { type Failure, failureOf } from "./worker_failure.ts";
 
-/** Sent once to the Worker. */
+/** Sent once to each Worker. */
 export interface ExtractJob {
   readonly archive: string;
   readonly into: string;
-  /** One Int32; anything but 0 asks the Worker to stop, remove what it wrote and answer "cancelled". */
+  /** One Int32; anything but 0 asks the Workers to stop, remove what they wrote and answer "cancelled". */
   readonly stop: SharedArrayBuffer;
   /** Of an archive that is still coming. */
   readonly gate: GateMemory | undefined;
   /** Where `archive` is a folder of segments. */
   readonly segmentBytes: number | undefined;
+  /** Workers that a .7z may have, this one included, and how long their parts are at least. */
+  readonly threads: number;
+  readonly leastPartBytes: number;
+  /** For all but the first: which it is, and the work that they share. */
+  readonly help: { readonly thread: number; readonly share: BlockShareMemory } | undefined;
 }
 
-/** What the Worker answers: progress a few times a second, or how it moves through a gate, then exactly one of the others. */
+/**
+ * What a Worker answers: progress a few times a second, or how it moves through a gate, and that others can help; then
+ * exactly one of the others, "helped" of a helper instead of "done".
+ */
 export type ExtractAnswer =
   | { readonly kind: "progress"; readonly done: number; readonly total: number }
   | { readonly kind: "moved" }
+  | { readonly kind: "share"; readonly share: BlockShareMemory }
   | { readonly kind: "done"; readonly extracted: Extracted }
+  | { readonly kind: "helped" }
   | { readonly kind: "cancelled" }
   | ({ readonly kind: "failed" } & Failure);
 
@@ -40,43 +54,121 @@ const scope = self as unknown as {
   postMessage(answer: ExtractAnswer): void;
 };
 
-scope.onmessage = (event) => {
-  run(event.data).then((extracted) => scope.postMessage({ kind: "done", extracted }), (error: unknown) => {
-    scope.postMessage(
-      error instanceof Cancelled ? { kind: "cancelled" } : { kind: "failed", ...failureOf(error) },
-    );
-  });
+scope.onmessage = ({ data: job }) => {
+  const work: Promise<ExtractAnswer> = job.help === undefined ? unpack(job) : help(job, job.help);
+  work.catch((error: unknown): ExtractAnswer => {
+    return error instanceof Cancelled ? { kind: "cancelled" } : { kind: "failed", ...failureOf(error) };
+  }).then((answer) => scope.postMessage(answer));
 };
 
-async function run(job: ExtractJob): Promise<Extracted> {
-  const stop = new Int32Array(job.stop);
-  const checkCancelled = () => {
-    if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
-  };
-  const gate = job.gate && new PieceGate(job.gate);
-  using archive = openArchive(job, gate, checkCancelled);
-  let toldMs = -Infinity;
-  return await unpackLedger(systemFiles, {
+async function unpack(job: ExtractJob): Promise<ExtractAnswer> {
+  const desk = deskOf(job);
+  using archive = openArchive(job, desk);
+  const { gate, checkStopped, onProgress } = desk;
+  const extracted = await unpackLedger(systemFiles, {
     source: archive.source,
     archive: job.archive,
     into: job.into,
-    checkCancelled,
+    checkCancelled: checkStopped,
     toComeBytes: () => gate === undefined ? 0 : Math.max(0, gate.memory.diskBytes - archive.allocated()),
+    onProgress,
+    crew: crewOf(job, archive.look, desk),
+  });
+  return { kind: "done", extracted };
+}
+
+/** None where segments go behind the one reader. */
+function crewOf(job: ExtractJob, look: ArchiveSource, desk: Desk): BlockCrew | undefined {
+  if (job.threads < 2 || job.segmentBytes !== undefined) return undefined;
+  return {
+    ...desk,
+    threads: job.threads,
+    leastBytes: job.leastPartBytes,
+    look,
+    start: (share) => scope.postMessage({ kind: "share", share }),
+    onLeft: () => desk.gate?.leave(0),
+  };
+}
+
+/** Decodes parts beside the first Worker. Its failure ends all, and is told before the first one can end. */
+async function help(
+  job: ExtractJob,
+  { thread, share: memory }: NonNullable<ExtractJob["help"]>,
+): Promise<ExtractAnswer> {
+  const share = new BlockShare(memory);
+  if (!share.join(thread)) return { kind: "helped" };
+  const desk = deskOf(job);
+  try {
+    using archive = openArchive(job, desk, thread);
+    using target = new Target(`${job.into}/${LEDGER_NAME}.partial`);
+    await decodeParts(share, thread, {
+      ...desk,
+      source: archive.source,
+      look: archive.look,
+      write: (bytes, at) => target.file.writeAt(bytes, at),
+    });
+    return { kind: "helped" };
+  } catch (error) {
+    desk.stop();
+    throw refusalOf(error, job.archive);
+  } finally {
+    desk.gate?.leave(thread);
+    share.leave(thread);
+  }
+}
+
+/** Closed by `using`. */
+class Target implements Disposable {
+  readonly file;
+
+  constructor(path: string) {
+    this.file = systemFiles.open(path, "write");
+  }
+
+  [Symbol.dispose](): void {
+    this.file.close();
+  }
+}
+
+/** What each Worker has of a job. */
+interface Desk {
+  readonly gate: PieceGate | undefined;
+  readonly checkStopped: () => void;
+  readonly stop: () => void;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+function deskOf(job: ExtractJob): Desk {
+  const stop = new Int32Array(job.stop);
+  const gate = job.gate && new PieceGate(job.gate);
+  let toldMs = -Infinity;
+  return {
+    gate,
+    checkStopped() {
+      if (Atomics.load(stop, 0) !== 0) throw new Cancelled();
+    },
+    stop() {
+      Atomics.store(stop, 0, 1);
+      gate?.wake();
+    },
     onProgress(done, total) {
       const nowMs = performance.now();
       if (nowMs - toldMs < PROGRESS_MS && done < total) return;
       toldMs = nowMs;
       scope.postMessage({ kind: "progress", done, total });
     },
-  });
+  };
 }
 
-/** Through handles of its own: the other thread goes on writing through others. */
-function openArchive(
-  job: ExtractJob,
-  gate: PieceGate | undefined,
-  checkStopped: () => void,
-): Disposable & { readonly source: ArchiveSource; readonly allocated: () => number } {
+interface OpenArchive extends Disposable {
+  readonly source: ArchiveSource;
+  /** The same for who only looks ahead. */
+  readonly look: ArchiveSource;
+  readonly allocated: () => number;
+}
+
+/** Through handles of its own: other threads go on writing and reading through others. */
+function openArchive(job: ExtractJob, { gate, checkStopped }: Desk, reader = 0): OpenArchive {
   if (gate !== undefined && job.segmentBytes !== undefined) {
     const reader = new SegmentReader(systemFiles, { folder: job.archive, segmentBytes: job.segmentBytes });
     const onMoved = () => {
@@ -84,10 +176,19 @@ function openArchive(
       scope.postMessage({ kind: "moved" });
     };
     const source = gate.source((into, at) => reader.readAt(into, at), { checkStopped, onMoved });
-    return { source, allocated: () => reader.allocated(), [Symbol.dispose]: () => reader[Symbol.dispose]() };
+    const close = () => reader[Symbol.dispose]();
+    return { source, look: source, allocated: () => reader.allocated(), [Symbol.dispose]: close };
   }
   const file = systemFiles.open(job.archive, "read");
-  const read: ArchiveSource["readAt"] = (into, at) => file.readAt(into, at);
-  const source = gate === undefined ? sourceOf(file) : gate.source(read, { checkStopped });
-  return { source, allocated: () => file.facts().allocated, [Symbol.dispose]: () => file.close() };
+  const read: ArchiveSource["readAt"] = (into, at) => {
+    checkStopped();
+    return file.readAt(into, at);
+  };
+  const opened = { allocated: () => file.facts().allocated, [Symbol.dispose]: () => file.close() };
+  if (gate === undefined) {
+    const source = { size: file.facts().size, readAt: read };
+    return { ...opened, source, look: source };
+  }
+  const source = gate.source(read, { checkStopped, reader });
+  return { ...opened, source, look: gate.source(read, { checkStopped, reader, isLook: true }) };
 }

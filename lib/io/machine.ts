@@ -40,7 +40,7 @@ export class SystemMachine {
   readonly http: HttpClient & HttpStreams = systemHttp;
   readonly surroundings: Surroundings = systemSurroundings;
   readonly programs: Programs = systemPrograms;
-  readonly extractor: WorkerExtractor = new WorkerExtractor();
+  readonly extractor: WorkerExtractor = new WorkerExtractor(navigator.hardwareConcurrency);
   readonly mills: WorkerMills = new WorkerMills(navigator.hardwareConcurrency);
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);

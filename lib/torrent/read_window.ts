@@ -13,6 +13,8 @@ export interface Reader {
   readonly position: number;
   /** The piece that it waits for, wherever that is; undefined while it has enough to do. */
   readonly waitingFor: number | undefined;
+  /** Where several read, each a stretch of its own: what others of them wait for. */
+  readonly othersWaitFor?: readonly number[];
 }
 
 /** What is wanted now. Piece numbers; `end` bounds are not part of what they end. */
@@ -53,7 +55,7 @@ export class ReadWindow {
   }
 
   look(): Wanted {
-    const { position, waitingFor } = this.#reader;
+    const { position, waitingFor, othersWaitFor = [] } = this.#reader;
     const { pieceLength, pieceCount } = this.#layout;
     const inSeconds = (seconds: number) => Math.ceil(this.#bytesPerSecond() * seconds / pieceLength);
     const soon = Math.max(LEAST_SOON, inSeconds(SOON_SECONDS));
@@ -62,7 +64,7 @@ export class ReadWindow {
     const last = Math.min(pieceCount, position + most);
     const isNext = waitingFor === undefined || (waitingFor >= position && waitingFor < last);
     return {
-      first: isNext ? this.#ends : [waitingFor, ...this.#ends],
+      first: [...(isNext ? [] : [waitingFor]), ...othersWaitFor, ...this.#ends],
       waitingFor,
       from: position,
       soonEnd: Math.min(last, position + soon),

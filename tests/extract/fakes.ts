@@ -20,6 +20,13 @@ export class RememberingSink implements LedgerSink {
   write(bytes: Uint8Array): void {
     this.#parts.push(bytes.slice());
   }
+  writeAt(bytes: Uint8Array, at: number): void {
+    assert.equal(at, this.bytes.length, "out of turn");
+    this.write(bytes);
+  }
+  addOthers(bytes: number): void {
+    assert.equal(bytes, 0);
+  }
   get bytes(): Uint8Array {
     return new Uint8Array(this.#parts.flatMap((part) => [...part]));
   }

@@ -133,3 +133,40 @@ Deno.test("onMoved() is told each MiB, and before a wait", () => {
   assert.throws(() => source.readAt(into, 6 << 18), Waits);
   assert.equal(moved, 2, "nothing new");
 });
+
+Deno.test("of several readers the furthest back is the position, and each tells what it waits for", () => {
+  const gate = PieceGate.make({ size: 10_000, pieceLength: PIECE, tailFrom: 9000 });
+  const waits: [number | undefined, readonly number[]][] = [];
+  const sourceOf = (reader: number, more: { isLook?: boolean; onWait?: () => void } = {}) =>
+    new PieceGate(gate.memory).source((into) => into.length, {
+      checkStopped() {
+        more.onWait?.();
+        waits.push([gate.waitingFor, gate.othersWaitFor]);
+        throw new Waits();
+      },
+      reader,
+      ...more,
+    });
+  const into = new Uint8Array(500);
+  gate.open([0, 1, 2, 5, 6]);
+  const [first, second] = [sourceOf(0), sourceOf(1)];
+  second.readAt(into, 5800);
+  assert.equal(gate.position, 0, "reader 0 is at the start");
+  first.readAt(into, 0);
+  first.readAt(into, 500);
+  assert.equal(gate.position, 1);
+  sourceOf(0, { isLook: true }).readAt(into, 6000);
+  assert.equal(gate.position, 1, "a look ahead is no way on");
+  // Reader 0 waits for 3 while reader 1 waits for 7 and reader 2 for 3, too.
+  const third = sourceOf(2);
+  const wait = (source: { readAt(into: Uint8Array, at: number): number }, at: number) =>
+    assert.throws(() => source.readAt(into, at), Waits);
+  const nested = sourceOf(1, { onWait: () => wait(sourceOf(0, { onWait: () => wait(third, 3000) }), 3500) });
+  wait(nested, 7000);
+  assert.deepEqual(waits, [[3, [7]], [3, [7]], [7, []]]);
+  assert.deepEqual([gate.waitingFor, gate.othersWaitFor], [undefined, []]);
+  gate.leave(0);
+  assert.equal(gate.position, 6);
+  gate.leave(1);
+  assert.equal(gate.position, 10, "nobody reads");
+});

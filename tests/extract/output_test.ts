@@ -106,3 +106,17 @@ class Disk {
     return files as unknown as Files;
   }
 }
+
+Deno.test("LedgerOutput.writeAt() takes parts out of turn, and finish() all that others wrote", async () => {
+  const output = outputOn(new Disk(MIB << 10));
+  output.begin(1000);
+  const ledger = ledgerBytes(1000);
+  output.writeAt(ledger.subarray(500, 700), 500);
+  assertRefused(() => output.writeAt(ledger.subarray(0, 2), 999), /more than the 1000 bytes/);
+  assertRefused(() => output.writeAt(new Uint8Array(24), 0), /no LMDB file/);
+  output.writeAt(ledger.subarray(0, 500), 0);
+  output.addOthers(299);
+  await assert.rejects(output.finish(), /999 bytes of the 1000/);
+  output.addOthers(1);
+  assert.equal(await output.finish(), 1000);
+});

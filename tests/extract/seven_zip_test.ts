@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseListing, unpackSevenZip } from "../../lib/extract/seven_zip.ts";
+import { lzma2StreamOf, parseListing, unpackSevenZip } from "../../lib/extract/seven_zip.ts";
 import { assertRefused, RememberingSink, sourceOfBytes } from "./fakes.ts";
 
 Deno.test("parseListing() gives the size of the one entry", () => {
@@ -31,6 +31,30 @@ Deno.test("parseListing() refuses a size that is missing or absurd", () => {
   for (const Size of ["", "-1", "x", "99999999999999999999"]) {
     assertRefused(() => parseListing(listing({ Size })), /does not say how large/);
   }
+});
+
+Deno.test("lzma2StreamOf() tells where the one LZMA2 stream lies and what comes out of it", () => {
+  assert.deepEqual(lzma2StreamOf(listing({})), {
+    packedAt: 32,
+    packedEnd: 32 + 3_000_190,
+    bytes: 3_000_000,
+    crc: 0x62e78caa,
+    dictionaryBytes: 1 << 18,
+  });
+  // As 7-Zip 26.02 lists -m0=lzma2:d=48m and d=1536k; what is no whole number of KiB it has in bytes.
+  for (
+    const [method, bytes] of [["48m", 48 << 20], ["1536k", 1536 << 10], ["5000000b", 5_000_000]] as const
+  ) {
+    assert.equal(lzma2StreamOf(listing({ Method: `LZMA2:${method}` }))?.dictionaryBytes, bytes);
+  }
+});
+
+Deno.test("lzma2StreamOf() leaves all other packing to one decoder", () => {
+  for (const Method of ["LZMA:25", "LZMA2:25 BCJ", "BCJ LZMA2:25", "LZMA2:25 7zAES:19", "PPMD", "Copy", ""]) {
+    assert.equal(lzma2StreamOf(listing({ Method })), undefined, Method);
+  }
+  assert.equal(lzma2StreamOf(listing({ CRC: "" })), undefined, "nothing to check it by");
+  assert.equal(lzma2StreamOf(listing({ "Packed Size": "" })), undefined);
 });
 
 Deno.test("unpackSevenZip() sees a cut, a tail and an oversize list of entries in the start header", async () => {

@@ -193,6 +193,9 @@ Deno.test("look() is arithmetic: it reads ahead by the rate, and never past the 
   const slow = new ReadWindow({ layout, reader: begun, bytesPerSecond: () => 0 }).look();
   assert.deepEqual([slow.from, slow.soonEnd, slow.end], [10, 12, 74]);
   assert.deepEqual(slow.first, [7, 0, 998, 999]);
+  const several = { position: 10, waitingFor: 12, othersWaitFor: [40, 500] };
+  const shared = new ReadWindow({ layout, reader: several, bytesPerSecond: () => 0 }).look();
+  assert.deepEqual([shared.from, shared.waitingFor, shared.first], [10, 12, [40, 500, 0, 998, 999]]);
   const strict = new ReadWindow({ layout, reader: begun, bytesPerSecond: () => 1e9, most: 16 }).look();
   assert.deepEqual([strict.soonEnd, strict.end, strict.isStrict], [26, 26, true]);
 });
