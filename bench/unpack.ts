@@ -1,5 +1,5 @@
 // Row "unpack": how fast an archive becomes a ledger, over the program that is made for it: .7z against 7-Zip on one
-// thread, .tar.zst and .ldb.zst against zstd. The ledger is `produce fixture`'s, which packs about as a real one does. Both
+// thread, one of blocks on all cores against ourselves on one, .tar.zst and .ldb.zst against zstd. The ledger is `produce fixture`'s, which packs about as a real one does. Both
 // sides write the file; ours also checks what it unpacks and brings it to the disk.
 
 import { join } from "node:path";
@@ -18,7 +18,10 @@ interface Kind {
   /** Makes it of data.ldb. */
   readonly pack: readonly (readonly [string, ...string[]])[];
   readonly archive: string;
-  readonly unpack: readonly [string, ...string[]];
+  /** Of ours; undefined for all. */
+  readonly cores?: number;
+  /** The other program; undefined for ours on one core. */
+  readonly unpack?: readonly [string, ...string[]];
 }
 
 /** Issue 5 section 4. */
@@ -29,7 +32,16 @@ const KINDS: readonly Kind[] = [
     bars: { rate: 0.9 },
     pack: [["7zz", "a", "-mx=1", "-mmt=2", "-bso0", "-bsp0", "a.7z", "data.ldb"]],
     archive: "a.7z",
+    cores: 1,
     unpack: ["7zz", "x", "-mmt=1", "-bso0", "-bsp0", "-otheirs", "a.7z"],
+  },
+  {
+    // On a machine of more than two cores the bar is easier to meet.
+    name: ".7z of blocks, all cores over one",
+    size: 256 * MIB,
+    bars: { rate: 1.7 },
+    pack: [["7zz", "a", "-mx=1", "-m0=lzma2:d=4m:c=16m", "-mmt=4", "-bso0", "-bsp0", "a.7z", "data.ldb"]],
+    archive: "a.7z",
   },
   {
     name: ".tar.zst",
@@ -85,8 +97,8 @@ async function row(kind: Kind, folder: string, pairs: number): Promise<Outcome> 
   }
   await Deno.remove(ledger);
   const samples = await inTurns(pairs, {
-    ours: () => into(join(folder, "ours"), (target) => ours(join(folder, kind.archive), target, folder)),
-    theirs: () => into(join(folder, "theirs"), () => theirs(kind, folder)),
+    ours: () => into(join(folder, "ours"), (target) => ours(kind, target, folder)),
+    theirs: () => into(join(folder, "theirs"), (target) => theirs(kind, target, folder)),
   });
   const { rate, megabytesPerSecond } = kind.bars;
   const outcome = compared({
@@ -109,14 +121,21 @@ async function into(target: string, run: (target: string) => Promise<Sample>): P
   }
 }
 
-async function ours(archive: string, target: string, scratch: string): Promise<Sample> {
+async function ours(
+  { archive, cores }: Pick<Kind, "archive" | "cores">,
+  target: string,
+  scratch: string,
+): Promise<Sample> {
   const script = join(ROOT, "bench", "unpack_main.ts");
-  const words = ["run", "--quiet", "-A", script, archive, target];
+  const more = cores === undefined ? [] : [`${cores}`];
+  const words = ["run", "--quiet", "-A", script, join(scratch, archive), target, ...more];
   const { stdout, cost } = await measure(Deno.execPath(), words, { scratch, cwd: ROOT });
   return { ...cost, workMs: (JSON.parse(stdout) as { unpackMs: number }).unpackMs };
 }
 
-async function theirs({ unpack: [program, ...args] }: Kind, folder: string): Promise<Sample> {
+async function theirs({ archive, unpack }: Kind, target: string, folder: string): Promise<Sample> {
+  if (unpack === undefined) return await ours({ archive, cores: 1 }, target, folder);
+  const [program, ...args] = unpack;
   const { cost } = await measure(program, args, { scratch: folder, cwd: folder });
   return { ...cost, workMs: cost.wallMs };
 }
