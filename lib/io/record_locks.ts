@@ -2,7 +2,7 @@
 // asking for the lock itself does not: it is refused whoever has it. Deno has no call for that, so the C library's is
 // used. Nothing is locked by asking.
 
-import { closeSync, constants, openSync } from "node:fs";
+import { constants } from "node:fs";
 
 /**
  * Whether any process of this kernel has a record lock on the file, wherever it runs.
@@ -14,14 +14,17 @@ export function isRecordLocked(path: string): boolean | undefined {
   const library = openLibrary();
   if (library === undefined) return undefined;
   try {
-    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    // Not node:fs: what older runtimes call a descriptor there is a number of their own.
+    const name = new TextEncoder().encode(`${path}\0`);
+    const fd = library.symbols.open(name, constants.O_RDWR | constants.O_NONBLOCK);
+    if (fd < 0) return undefined;
     try {
       const lock = new Uint8Array(FLOCK_BYTES);
       new DataView(lock.buffer).setInt16(0, F_WRLCK, true);
       if (library.symbols.fcntl(fd, F_GETLK, lock) !== 0) return undefined;
       return new DataView(lock.buffer).getInt16(0, true) !== F_UNLCK;
     } finally {
-      closeSync(fd);
+      library.symbols.close(fd);
     }
   } catch {
     return undefined;
@@ -34,7 +37,11 @@ function openLibrary() {
   if (Deno.build.os !== "linux") return undefined;
   for (const name of LIBRARIES) {
     try {
-      return Deno.dlopen(name, { fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" } });
+      return Deno.dlopen(name, {
+        open: { parameters: ["buffer", "i32"], result: "i32" },
+        fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+        close: { parameters: ["i32"], result: "i32" },
+      });
     } catch {
       // Another C library, or no permission to call one.
     }
