@@ -111,7 +111,7 @@ export function compared({ row, size, ours, theirs, bars }: Comparison): Outcome
   const held: Bar[] = [];
   if (bars.rate !== undefined) held.push(atLeast("rate", bars.rate, round(comparison.ratio, 2)));
   if (bars.cpu !== undefined) held.push(atMost("CPU", bars.cpu, round(comparison.cpuRatio, 2)));
-  if (bars.rss !== undefined) held.push(atMost("RSS", bars.rss / MB, Math.round(own.peakRssMegabytes), "MB"));
+  if (bars.rss !== undefined) held.push(atMost("RSS", bars.rss / MB, own.peakRssMegabytes, "MB"));
   const figure = `${Math.round(own.megabytesPerSecond)} / ${Math.round(other.megabytesPerSecond)} MB/s`;
   return { row, figure, bars: held, comparison };
 }
