@@ -1,7 +1,8 @@
 // The blocks that one peer is asked for, and how many it should be: enough to fill the line between us, no more.
 // It grows by one per block that comes (so it doubles per round trip) until the rate stops growing; from then on it
-// is twice the rate times the shortest latency seen, at least two seconds' worth up to 32. Where that proves too
-// little, because the shortest latency is not the usual one, the rate falls, and the factor grows until it is back.
+// is twice the rate times the shortest latency seen, at least two seconds' worth up to 32, and as much as comes while
+// a busy machine lets one of us wait. Where that proves too little, because the shortest latency is not the usual one,
+// the rate falls, and the factor grows until it is back.
 
 import { MAX_REQUESTS_SENT } from "./limits.ts";
 import { RateMeter } from "./rate.ts";
@@ -17,6 +18,8 @@ const STILL_GROWING = 1.25;
 const LEAST_FACTOR = 2;
 /** Never more than this is on the way, so that a line that became slow for good is not filled up for ever. */
 const MOST_MS = 1000;
+/** How long a program waits for its turn where more of them run than there are cores: a few turns of each. */
+const BUSY_MS = 20;
 /** As exact as a clock is that may stand still between two events. */
 const LEAST_LATENCY_MS = 0.1;
 /** A rate below this share of the best one of late is a loss. */
@@ -124,7 +127,7 @@ export class RequestQueue {
         : Math.max(LEAST_FACTOR, FADE * this.#factor);
       const floor = Math.min(FLOOR_DEPTH, Math.ceil(perMs * 2000));
       const wanted = Math.min(
-        this.#factor * this.#shortestMs,
+        Math.max(this.#factor * this.#shortestMs, BUSY_MS),
         Math.max(MOST_MS, LEAST_FACTOR * this.#shortestMs),
       );
       this.#depth = Math.max(LEAST_DEPTH, floor, Math.ceil(perMs * wanted) + 4);
