@@ -1,12 +1,13 @@
 // Where blocks go: they are copied side by side, hashed, and written in runs, in the order in which they came. With a
 // second thread that happens there, as soon as there is enough of it; without one, and for the few blocks of a slow
-// line, here. The one copy, 0.4 µs a block, frees the receive buffer and is what makes one write of many blocks.
+// line, here. When much waits for the second thread, this one hashes too. The one copy, 0.4 µs a block, frees the receive buffer and is what makes one write of many blocks.
 //
 //   put -> (collect) -> ready -> hashed and written -> (collect) -> a piece whose blocks are all written
 //
 // Order holds: of two blocks for one place the later one stays. Nothing is told of before it is written. What waits is
 // bounded: who reads from sockets waits for `room` while the sink is behind, and `put` itself waits when it is full.
 
+import { sha256Into } from "../hash.ts";
 import type { ActivePiece } from "./active_piece.ts";
 import { BlockMill } from "./block_mill.ts";
 import {
@@ -111,7 +112,11 @@ export class BlockSink {
     while (!this.#isBroken && !this.#hasRoom(memory, data.length)) this.#waitForRoom(memory);
     if (this.#isBroken) return;
     this.#stage(memory, data);
-    const kind = active.hashes.length > 0 ? KIND.hashAndWrite : KIND.write;
+    let kind: number = active.hashes.length > 0 ? KIND.hashAndWrite : KIND.write;
+    if (kind === KIND.hashAndWrite && this.#waitingBytes > MUCH_BYTES) {
+      sha256Into(data, memory.results, RESULT_BYTES * slotOf(memory, this.#put));
+      kind = KIND.write;
+    }
     this.#add(memory, active, kind, block * BLOCK_BYTES, data.length);
     this.#at += Math.ceil(data.length / WORD_BYTES) * WORD_BYTES;
     this.#waitingBytes += data.length;
@@ -279,12 +284,13 @@ export class BlockSink {
         continue;
       }
       this.#waitingBytes -= jobs[job + JOB.length]!;
-      if (kind === KIND.hashAndWrite) {
+      const isHashed = active.hashes.length > 0;
+      if (isHashed) {
         const to = jobs[job + JOB.begin]! / BLOCK_BYTES * RESULT_BYTES;
         for (let i = 0; i < RESULT_BYTES; i++) active.hashes[to + i] = results[result + i]!;
       }
       if (!active.store()) continue;
-      if (kind === KIND.hashAndWrite) this.#whole.push(active);
+      if (isHashed) this.#whole.push(active);
       else this.#toReadBack.push(active);
     }
     this.#putReadBacks(memory);
@@ -343,6 +349,8 @@ const SHARED_SLOTS = 1024;
 const SHARED_BYTES = 12 << 20;
 /** Some milliseconds of the second thread's time. */
 const BEHIND_BYTES = 4 << 20;
+/** More than this waits: the other thread has more to do than this one, which then hashes what it brings. */
+const MUCH_BYTES = 1 << 20;
 const STAGING_BYTES = 128 << 10;
 const WORD_BYTES = 8;
 const FEW_JOBS = 4;

@@ -76,6 +76,19 @@ class World {
     this.#events!.onWake();
   }
 
+  /** What is in the ring's slots for the hashes of a piece of one MiB, when pieces before it were put whole. */
+  hashesOf(n: number): Uint8Array {
+    return this.#memory!.results.slice(32 * 64 * n, 32 * 64 * (n + 1));
+  }
+
+  trueHashes(active: ActivePiece): Uint8Array {
+    const hashes = new Uint8Array(32 * active.blockCount);
+    for (let block = 0; block < active.blockCount; block++) {
+      hashes.set(sha256(this.torrent.block(active.piece, block)), 32 * block);
+    }
+    return hashes;
+  }
+
   assertIsHere(n: number): void {
     const piece = this.torrent.layout.piece(n)!;
     assert.deepEqual(
@@ -101,13 +114,7 @@ for (const thread of [undefined, "starting", "ready"] as const) {
     assert.deepEqual(world.sink.collect(), []);
     for (const active of [first, last]) {
       world.assertIsHere(active.piece);
-      for (let block = 0; block < active.blockCount; block++) {
-        const hash = active.hashes.subarray(32 * block, 32 * block + 32);
-        assert.deepEqual(
-          new Uint8Array(hash),
-          new Uint8Array(sha256(world.torrent.block(active.piece, block))),
-        );
-      }
+      assert.deepEqual(active.hashes, world.trueHashes(active));
     }
   });
 
@@ -200,6 +207,21 @@ Deno.test("BlockSink.room() resolves when half of what waits is done", async () 
   await room;
   assert.equal(world.wakes, 1);
   assert.equal(world.sink.isBehind, false);
+});
+
+Deno.test("BlockSink hashes what it brings itself while much waits for its thread", () => {
+  const world = new World({ pieceLength: MIB, size: 4 * MIB, thread: "ready" });
+  world.putPieces(0, 1);
+  world.sink.collect();
+  world.storage.write = () => {}; // only hashes are looked at
+  world.putPieces(2);
+  world.sink.collect();
+  const early = world.hashesOf(2);
+  world.turn();
+  const whole = world.sink.collect();
+  assert.deepEqual(numbersOf(whole), [0, 1, 2]);
+  for (const active of whole) assert.deepEqual(active.hashes, world.trueHashes(active));
+  assert.deepEqual(early, world.trueHashes(whole[2]!), "before the thread had come to it");
 });
 
 Deno.test("BlockSink.drain() resolves when all is done, pieces that are read back too", async () => {
