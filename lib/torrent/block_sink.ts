@@ -1,6 +1,7 @@
 // Where blocks go: they are copied side by side, hashed, and written in runs, in the order in which they came. With a
 // second thread that happens there, as soon as there is enough of it; without one, and for the few blocks of a slow
-// line, here. When much waits for the second thread, this one hashes too. The one copy, 0.4 µs a block, frees the receive buffer and is what makes one write of many blocks.
+// line, here. When much waits for the second thread, this one hashes too. The one copy, 0.4 µs a block, frees the
+// receive buffer and is what makes one write of many blocks.
 //
 //   put -> (collect) -> ready -> hashed and written -> (collect) -> a piece whose blocks are all written
 //
