@@ -112,12 +112,13 @@ export class BlockSink {
     const memory = this.#memory ??= ringMemory(OWN_SLOTS, OWN_BYTES, false);
     while (!this.#isBroken && !this.#hasRoom(memory, data.length)) this.#waitForRoom(memory);
     if (this.#isBroken) return;
-    this.#stage(memory, data);
     let kind: number = active.hashes.length > 0 ? KIND.hashAndWrite : KIND.write;
-    if (kind === KIND.hashAndWrite && this.#waitingBytes > MUCH_BYTES) {
+    // Here it is sooner hashed where it lies, as long as it is in the processor's cache.
+    if (kind === KIND.hashAndWrite && (!this.#isShared || this.#waitingBytes > MUCH_BYTES)) {
       sha256Into(data, memory.results, RESULT_BYTES * slotOf(memory, this.#put));
       kind = KIND.write;
     }
+    this.#stage(memory, data);
     this.#add(memory, active, kind, block * BLOCK_BYTES, data.length);
     this.#at += Math.ceil(data.length / WORD_BYTES) * WORD_BYTES;
     this.#waitingBytes += data.length;
