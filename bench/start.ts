@@ -3,7 +3,6 @@
 // torrent), but no content. Upstream's Python mirror waits 30 s before it looks for the first time.
 
 import { join } from "node:path";
-import { disposeFixtures } from "../tests/interop/ledger_fixture.ts";
 import { nanoSnap, Stage } from "../tests/interop/stage.ts";
 import type { Row } from "./harness.ts";
 import { atMost, median, type Outcome, round } from "./report.ts";
@@ -12,22 +11,18 @@ export const start: Row = {
   names: ["start"],
   async *run({ pairs }) {
     await using stage = await Stage.open(DHT_NODES);
-    try {
-      await stage.publish({ blocks: BLOCKS, archive: "ldb.zst", pieceSize: 1 << 20 });
-      await firstBlockMs(stage); // the first run of all compiles our modules
-      const cold: number[] = [];
-      const warm: number[] = [];
-      for (let turn = 0; turn < pairs; turn++) {
-        await Deno.remove(stage.dataDir, { recursive: true });
-        cold.push(await firstBlockMs(stage));
-        await forgetContent(stage.dataDir);
-        warm.push(await firstBlockMs(stage));
-      }
-      yield outcome("start, cold", cold, 2);
-      yield outcome("start, warm", warm, 1);
-    } finally {
-      await disposeFixtures();
+    await stage.publish({ blocks: BLOCKS, archive: "ldb.zst", pieceSize: 1 << 20 });
+    await firstBlockMs(stage); // the first run of all compiles our modules
+    const cold: number[] = [];
+    const warm: number[] = [];
+    for (let turn = 0; turn < pairs; turn++) {
+      await Deno.remove(stage.dataDir, { recursive: true });
+      cold.push(await firstBlockMs(stage));
+      await forgetContent(stage.dataDir);
+      warm.push(await firstBlockMs(stage));
     }
+    yield outcome("start, cold", cold, 2);
+    yield outcome("start, warm", warm, 1);
   },
 };
 

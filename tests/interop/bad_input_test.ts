@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { Liar, type Script, SCRIPTS, truthOf } from "./liars.ts";
 import { nanoSnap } from "./stage.ts";
 import { mustRun, need, type RunningProgram, sha256OfFile, type TempDir, tempDir } from "./support.ts";
@@ -12,8 +12,6 @@ import { LibtorrentSwarm } from "./swarm.ts";
 
 const BLOCK = 16_384;
 const OLD_LEDGER = "the ledger that was there";
-
-Deno.test.afterAll(disposeFixtures);
 
 /** Info dictionaries in bencoding, each with one thing wrong. */
 const BAD_TORRENTS: Record<string, { info: string; why: RegExp }> = {

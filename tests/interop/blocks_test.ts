@@ -8,11 +8,9 @@ import { NotEnoughSpace, VerificationFailed } from "../../lib/errors.ts";
 import type { Extracted, ExtractRequest } from "../../lib/extract/extractor.ts";
 import { PieceGate } from "../../lib/extract/gate.ts";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
-import { disposeFixtures, type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
+import { type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { mustRun, need, sha256OfFile, type TempDir, tempDir, within } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 /** 5 MB of pages: 7-Zip makes some 10 blocks of them. */
 const BLOCKS = 8000;

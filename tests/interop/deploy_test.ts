@@ -4,11 +4,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { needStage, Stage } from "./stage.ts";
 import { mustRun, need, PYTHON, runProgram, sha256OfFile, tempDir } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const UNITS = join(ROOT, "deploy", "systemd");

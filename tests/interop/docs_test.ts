@@ -5,13 +5,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { NodeFolder } from "./node_folder.ts";
 import { needStage, Stage } from "./stage.ts";
 import { runProgram, sha256OfFile } from "./support.ts";
 import { TEST_KEY } from "./swarm.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 const SMALL = 25_000;

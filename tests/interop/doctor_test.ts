@@ -2,11 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { NodeFolder, openAsNode } from "./node_folder.ts";
 import { nanoSnap, needStage, Stage } from "./stage.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 interface Check {
   readonly name: string;

@@ -10,15 +10,13 @@ import type { Extracted } from "../../lib/extract/extractor.ts";
 import { placeLedger } from "../../lib/extract/place.ts";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
 import { systemFiles } from "../../lib/io/files.ts";
-import { disposeFixtures, type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
+import { type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
 import { mustRun, need, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 
 /** 3.7 MB of pages: several blocks of each compressor, and still fast. */
 const BLOCKS = 6000;
 const OLD_LEDGER = "the ledger that was there";
 const options = { ignore: need("mdb_load", "7zz", "zstd", "tar") };
-
-Deno.test.afterAll(disposeFixtures);
 
 /** What packs the ledger as what: one shell line, in a folder that holds data.ldb, into `archive`. */
 const KINDS: Record<string, { format: Extracted["format"]; pack: string }> = {

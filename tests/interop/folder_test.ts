@@ -7,11 +7,9 @@ import { join } from "node:path";
 import { PathUnusable, VerificationFailed } from "../../lib/errors.ts";
 import type { GetOptions, GetResult } from "../../lib/mirror/options.ts";
 import { fingerprint, startGet, writeNoise } from "./kinds.ts";
-import { disposeFixtures, type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
+import { type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
 import { need, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 import { LibtorrentSwarm, type SwarmSession } from "./swarm.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const BLOCKS = 2_000;
 const NO_PROGRAM = need("libtorrent", "mdb_load", "7zz", "zstd", "tar");

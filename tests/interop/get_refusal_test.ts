@@ -4,11 +4,8 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { needStage, Stage } from "./stage.ts";
 import type { RunningProgram } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const SMALL = 25_000;
 const MIB = 1 << 20;

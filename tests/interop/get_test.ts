@@ -3,11 +3,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { mustGet, needStage, type Play, Stage } from "./stage.ts";
 import { sha256OfFile } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 /** 15 MB: for what does not depend on size. */
 const SMALL = 25_000;

@@ -1,11 +1,8 @@
 // When `nano-snap get` acts: as soon as there is something to act on, however few nodes answer; and what a stop keeps.
 
 import assert from "node:assert/strict";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { mustGet, nanoSnap, needStage, Stage } from "./stage.ts";
 import { freePort } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const SMALL = 25_000;
 const MIB = 1 << 20;

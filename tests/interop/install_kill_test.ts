@@ -4,11 +4,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { namesIn, playSwap, watchedMachine } from "../node/swap_steps.ts";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { NodeFolder, statOf } from "./node_folder.ts";
 import { need, runProgram, sha256OfFile, tempDir } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const SCRIPT = join(import.meta.dirname!, "swap_main.ts");
 const OLD = 600;

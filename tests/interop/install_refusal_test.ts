@@ -2,12 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { NodeFolder } from "./node_folder.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { needStage, type Published, Stage } from "./stage.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const NEW = 25_000;
 const OLD = 600;

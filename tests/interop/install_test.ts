@@ -3,12 +3,10 @@
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { NodeFolder, openAsNode, statOf } from "./node_folder.ts";
 import { needStage, type Published, Stage } from "./stage.ts";
 import { PythonPeer, sha256OfFile } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const NEW = 25_000;
 const OLD = 600;

@@ -9,7 +9,7 @@ import { systemFiles } from "../../lib/io/files.ts";
 import type { Examination } from "../../lib/ledger/examination.ts";
 import { InlineExaminer } from "../../lib/ledger/examine.ts";
 import type { Files, OpenFile } from "../../lib/ports.ts";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { LmdbMap, Use } from "./lmdb_map.ts";
 import { mustRun, need, PYTHON, type TempDir, tempDir } from "./support.ts";
 
@@ -23,7 +23,6 @@ let folder: TempDir | undefined;
 
 Deno.test.afterAll(async () => {
   await folder?.[Symbol.asyncDispose]();
-  await disposeFixtures();
 });
 
 /** Written once. */

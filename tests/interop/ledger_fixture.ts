@@ -1,7 +1,7 @@
 // A ledger to publish: a real LMDB file, written by LMDB's own mdb_load, with Nano's tables and record shapes, and its
 // archives by 7-Zip and by tar + zstd. Keys are random, so pages split and fill as in a live node's ledger; hashes and
 // signatures are random, accounts and balances repeat, so it packs to about half, as the real one does.
-// The same size gives the same bytes. A size is built once per test process; `disposeFixtures` removes all of it.
+// The same size gives the same bytes. A size is built once per process, whose end removes it.
 
 import { createCipheriv } from "node:crypto";
 import { join } from "node:path";
@@ -45,6 +45,10 @@ const HEX_BATCH = 4096;
 const built = new Map<number, Promise<LedgerFixture>>();
 const folders: string[] = [];
 
+globalThis.addEventListener("unload", () => {
+  for (const folder of folders) Deno.removeSync(folder, { recursive: true });
+});
+
 /** The ledger with that many blocks (at least 100), ready to publish. */
 export function ledgerFixture(blocks = DEFAULT_BLOCKS): Promise<LedgerFixture> {
   let fixture = built.get(blocks);
@@ -53,13 +57,6 @@ export function ledgerFixture(blocks = DEFAULT_BLOCKS): Promise<LedgerFixture> {
     built.set(blocks, fixture);
   }
   return fixture;
-}
-
-/** Removes every fixture of this process. */
-export async function disposeFixtures(): Promise<void> {
-  await Promise.allSettled(built.values());
-  built.clear();
-  for (const folder of folders.splice(0)) await Deno.remove(folder, { recursive: true });
 }
 
 async function build(blocks: number): Promise<LedgerFixture> {

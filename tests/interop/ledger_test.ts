@@ -7,14 +7,12 @@ import { type LedgerFacts, readLedgerFacts } from "../../lib/ledger/facts.ts";
 import { LmdbPages } from "../../lib/ledger/lmdb_pages.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import type { OpenFile } from "../../lib/ports.ts";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { mustRun, need, tempDir } from "./support.ts";
 
 const options = { ignore: need("mdb_load", "mdb_stat") };
 /** Trees of three levels in `blocks`, of two in `accounts`. */
 const BLOCKS = 20_000;
-
-Deno.test.afterAll(disposeFixtures);
 
 Deno.test({
   ...options,

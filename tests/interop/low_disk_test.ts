@@ -4,12 +4,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { mustGet, nanoSnap, needStage, type Play, type Published, Stage } from "./stage.ts";
 import { type RunningProgram, say, within } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const MIB = 1 << 20;
 /** 61 MB of ledger, some 43 MB of archive. */

@@ -5,13 +5,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { Liar, LIES, truthOf } from "./liars.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { mustGet, nanoSnap, needStage, type Play, type Published, Stage } from "./stage.ts";
 import { type RunningProgram, say, within } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const MIB = 1 << 20;
 /** 61 MB of ledger, some 43 MB of archive: five seconds of the line. */

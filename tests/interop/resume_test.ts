@@ -6,13 +6,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { seeded } from "../torrent/seeded.ts";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
 import { mustGet, nanoSnap, needStage, Stage } from "./stage.ts";
 import { need, type RunningProgram, say, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 import { LibtorrentSwarm, type MadeTorrent, type SwarmSession } from "./swarm.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -3,11 +3,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { needStage, Stage } from "./stage.ts";
 import { mustRun, need, sha256OfFile } from "./support.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const SMALL = 25_000;
 

@@ -3,12 +3,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { needStage, Stage } from "./stage.ts";
 import { runProgram, sha256OfFile } from "./support.ts";
 import { TEST_KEY } from "./swarm.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 

@@ -2,11 +2,8 @@
 // DHT, and what the stub hears from us is what BEP 3, 12, 15 and 52 want to hear.
 
 import assert from "node:assert/strict";
-import { disposeFixtures } from "./ledger_fixture.ts";
 import { mustGet, needStage, type Published, Stage } from "./stage.ts";
 import { HttpTrackerStub, SilentUdp, type TrackerStub, UdpTrackerStub } from "./tracker_stub.ts";
-
-Deno.test.afterAll(disposeFixtures);
 
 const SMALL = 25_000;
 const KIB = 1024;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { disposeFixtures, ledgerFixture } from "./ledger_fixture.ts";
+import { ledgerFixture } from "./ledger_fixture.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
 import { mustRun, need, PYTHON, tempDir } from "./support.ts";
 
@@ -11,8 +11,6 @@ const options = { ignore: need("mdb_load", "7zz", "zstd", "tar", "libtorrent") }
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 /** Some 13 MB. */
 const BLOCKS = 20_000;
-
-Deno.test.afterAll(disposeFixtures);
 
 const TORRENT = `
 import libtorrent as lt, sys
