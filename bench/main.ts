@@ -15,6 +15,7 @@ import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
+import { dht } from "./dht.ts";
 import type { Effort, Row } from "./harness.ts";
 import { ledger } from "./ledger.ts";
 import { memory } from "./memory.ts";
@@ -39,6 +40,7 @@ const ROWS: readonly Row[] = [
   ledger,
   memory,
   version,
+  dht,
 ];
 const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */

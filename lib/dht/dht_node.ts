@@ -11,7 +11,7 @@ import { type Contact, parsePeer } from "./contact.ts";
 import type { Packet, Refusal, Reply } from "./guard.ts";
 import { ItemAnswers } from "./item_answers.ts";
 import { NodePool } from "./node_pool.ts";
-import { createNpmDht, type NpmDht } from "./npm_dht.ts";
+import { cancelQuery, createNpmDht, type NpmDht } from "./npm_dht.ts";
 import { PackageSocket, type PacketCounts } from "./package_socket.ts";
 import { Routers } from "./routers.ts";
 import { type Holder, type PutAnswer, putItem, type PutOptions } from "./put.ts";
@@ -22,7 +22,7 @@ import { NEAREST, Walk } from "./walk.ts";
 export interface DhtOptions {
   /** The node's from here on: it receives on it, and `close` closes it. */
   readonly udp: UdpSocket;
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Pick<Clock, "nowMs" | "sleep">;
   readonly resolve: Net["resolve"];
   /** Routers: where a lookup begins that knows fewer than eight nodes. Names are resolved in the background. */
   readonly bootstrap: readonly Endpoint[];
@@ -32,7 +32,7 @@ export interface DhtOptions {
   readonly nodeId?: Uint8Array | undefined;
   /** BEP 43: for a node that is gone in a minute. Others do not note it, and it answers nobody. */
   readonly readOnly?: boolean;
-  /** After this long without an answer (up to a quarter more) a node counts as dead for a lookup. */
+  /** After this long without an answer a node counts as dead for a lookup; after half of it it is asked again. */
   readonly timeoutMs?: number;
 }
 
@@ -96,13 +96,14 @@ export class DhtNode implements AsyncDisposable {
     const nowMs = () => options.clock.nowMs();
     this.#routers = new Routers({ names: options.bootstrap, resolve: options.resolve, nowMs });
     this.#socket = new PackageSocket(options.udp, {
-      nowMs,
+      clock: options.clock,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      onSilence: (transaction) => cancelQuery(this.#dht, transaction),
       afterQuery: (packet) => this.#leaveOutReadOnly(packet),
       readOnly: options.readOnly ?? false,
     });
     this.#dht = createNpmDht({
       socket: this.#socket,
-      timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       ...(options.nodeId === undefined ? {} : { nodeId: Buffer.from(options.nodeId) }),
       bootstrap: false,
       verify: verifySignature,

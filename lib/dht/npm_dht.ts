@@ -28,6 +28,8 @@ export interface NpmDht extends EventEmitter {
         message: { q: string; a: object },
         done: (error: (Error & { readonly code?: unknown }) | null) => void,
       ): void;
+      /** Ends a question as if its time were up. */
+      cancel(transactionId: number, error: Error): void;
     };
   };
   listen(): void;
@@ -37,8 +39,6 @@ export interface NpmDht extends EventEmitter {
 
 export interface NpmDhtOptions {
   readonly socket: PackageSocket;
-  /** A question is given up after this long, and up to a quarter more. */
-  readonly timeout: number;
   readonly nodeId?: Buffer;
   /** Ours resolves and asks routers itself. */
   readonly bootstrap: false;
@@ -49,7 +49,13 @@ export interface NpmDhtOptions {
 }
 
 export function createNpmDht(options: NpmDhtOptions): NpmDht {
-  return new StoringDht(options);
+  return new StoringDht({ ...options, timeout: PACKAGE_TIMEOUT_MS });
+}
+
+/** Ends one of its questions, which got no answer. @param transaction As it was sent: two bytes. */
+export function cancelQuery(dht: NpmDht, transaction: Uint8Array): void {
+  const error = Object.assign(new Error("Query timed out"), { code: "ETIMEDOUT" });
+  dht._rpc.socket.cancel(transaction[0]! * 256 + transaction[1]!, error);
 }
 
 /** What the package keeps under a target: the fields of a put, decoded by its codec. */
@@ -86,7 +92,9 @@ interface Internals extends NpmDht {
   _onput(query: PutQuery, from: { address: string }): void;
 }
 
-const Package = UntypedDht as unknown as new (options: NpmDhtOptions) => Internals;
+const Package = UntypedDht as unknown as new (
+  options: NpmDhtOptions & { readonly timeout: number },
+) => Internals;
 
 class StoringDht extends Package {
   override _onget(query: GetQuery, from: { address: string }): void {
@@ -120,5 +128,7 @@ class StoringDht extends Package {
 }
 
 const NO_SALT = new Uint8Array(0);
+/** Never reached, as our socket ends questions by our own clock: the package's timer would run four times a second. */
+const PACKAGE_TIMEOUT_MS = 3_600_000;
 /** BEP 5's k. */
 const NODES_NAMED = 8;

@@ -1,18 +1,17 @@
 // The socket that npm:bittorrent-dht thinks it has: what node:dgram's would be, over our port, with the guard in
-// between. Nothing comes in but checked packets; answers only from the address and port that were asked, and once;
-// queries only as many a second as are worth answering. While the package handles a packet, `current` is our own
+// between. Nothing comes in but checked packets; answers only from the address and port that were asked, and once
+// (open_questions.ts); queries only as many a second as are worth answering. While the package handles a packet, `current` is our own
 // reading of it, with the bytes as they came.
 
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { type BDict, decodeDict, type Encodable, encode } from "../bencode.ts";
-import { toHex } from "../bytes.ts";
-import { formatEndpoint } from "../endpoint.ts";
 import { WireFault } from "../errors.ts";
-import type { Endpoint, UdpSocket } from "../ports.ts";
+import type { Clock, Endpoint, UdpSocket } from "../ports.ts";
 import { isIpv4 } from "../address.ts";
 import { COMPACT_NODE_BYTES } from "./contact.ts";
 import { type Packet, readPacket } from "./guard.ts";
+import { OpenQuestions } from "./open_questions.ts";
 
 /** Datagrams so far, by what became of them. */
 export interface PacketCounts {
@@ -35,8 +34,7 @@ export class PackageSocket extends EventEmitter {
   readonly #nowMs: () => number;
   readonly #afterQuery: (packet: Packet) => void;
   readonly #readOnly: boolean;
-  /** Open questions, oldest first: endpoint and transaction id. */
-  readonly #asked = new Set<string>();
+  readonly #asked: OpenQuestions;
   #current: Packet | undefined;
   #arguments: Encodable | undefined;
   #queryCredit = QUERIES_AT_ONCE;
@@ -46,21 +44,30 @@ export class PackageSocket extends EventEmitter {
   /**
    * @param afterQuery Called when the package has handled a query, before the next datagram.
    * @param readOnly BEP 43: says so in each query, and answers none.
+   * @param onSilence Called with a query's transaction id when no answer came to it in `timeoutMs`.
    */
   constructor(
     udp: UdpSocket,
-    { nowMs, afterQuery, readOnly = false }: {
-      readonly nowMs: () => number;
+    { clock, timeoutMs, afterQuery, onSilence, readOnly = false }: {
+      readonly clock: Pick<Clock, "nowMs" | "sleep">;
+      readonly timeoutMs: number;
       readonly afterQuery: (packet: Packet) => void;
+      readonly onSilence: (transaction: Uint8Array) => void;
       readonly readOnly?: boolean;
     },
   ) {
     super();
     this.#udp = udp;
-    this.#nowMs = nowMs;
+    this.#nowMs = () => clock.nowMs();
     this.#afterQuery = afterQuery;
     this.#readOnly = readOnly;
-    this.#creditAtMs = nowMs();
+    this.#creditAtMs = clock.nowMs();
+    this.#asked = new OpenQuestions({
+      clock,
+      timeoutMs,
+      onSilence,
+      send: (bytes, to) => udp.send(bytes, to),
+    });
     udp.onDatagram((bytes, from) => this.#receive(bytes, from));
   }
 
@@ -103,8 +110,9 @@ export class PackageSocket extends EventEmitter {
     if (!this.#closed && isIpv4(host) && port > 0 && port <= 65535) {
       const fields = decodeDict(message, { mode: "lenient" });
       if (fields.bytes("y")?.[0] === QUERY) {
-        this.#note({ host, port }, fields.bytes("t"));
-        this.#udp.send(this.#question(message, fields), { host, port });
+        const question = this.#question(message, fields);
+        this.#asked.add({ host, port }, fields.bytes("t")!, question);
+        this.#udp.send(question, { host, port });
       } else {
         this.#udp.send(shortened(message, fields), { host, port });
       }
@@ -115,6 +123,7 @@ export class PackageSocket extends EventEmitter {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#asked.close();
     this.#udp.close().then(() => this.emit("close"));
   }
 
@@ -132,7 +141,7 @@ export class PackageSocket extends EventEmitter {
     if (packet === undefined || !isIpv4(from.host)) return;
     if (packet.kind === "query") {
       if (this.#readOnly || !this.#mayAnswer()) return void this.counts.overRate++;
-    } else if (!this.#asked.delete(questionKey(from, packet.transaction))) {
+    } else if (!this.#asked.take(from, packet.transaction)) {
       return void this.counts.unasked++;
     }
     this.counts.accepted++;
@@ -165,13 +174,6 @@ export class PackageSocket extends EventEmitter {
     }
   }
 
-  #note(to: Endpoint, transaction: Uint8Array | undefined): void {
-    if (transaction === undefined) return;
-    // Questions that were never answered are the oldest.
-    if (this.#asked.size >= MAX_QUESTIONS) this.#asked.delete(this.#asked.keys().next().value!);
-    this.#asked.add(questionKey(to, transaction));
-  }
-
   #mayAnswer(): boolean {
     const nowMs = this.#nowMs();
     const earned = (nowMs - this.#creditAtMs) / 1000 * QUERIES_PER_SEC;
@@ -181,10 +183,6 @@ export class PackageSocket extends EventEmitter {
     this.#queryCredit--;
     return true;
   }
-}
-
-function questionKey(endpoint: Endpoint, transaction: Uint8Array): string {
-  return `${formatEndpoint(endpoint)} ${toHex(transaction)}`;
 }
 
 /**
@@ -207,8 +205,6 @@ const QUERY = 0x71;
 /** A busy node of the real DHT gets some 20 a second; each costs us under a millisecond. */
 const QUERIES_PER_SEC = 100;
 const QUERIES_AT_ONCE = 300;
-/** All that can be open at once, several times over. */
-const MAX_QUESTIONS = 4096;
 /** Eight bytes each: 800, under the usual path's 1,500 with the rest of the answer. */
 const MAX_PEERS_SENT = 100;
 /** An item of 1,000 bytes with its key, signature and token, and these, has under 1,400. */

@@ -4,6 +4,7 @@ import { decodeDict, type Encodable, encode } from "../../lib/bencode.ts";
 import { toHex } from "../../lib/bytes.ts";
 import type { Contact } from "../../lib/dht/contact.ts";
 import { DhtNode } from "../../lib/dht/dht_node.ts";
+import { systemClock } from "../../lib/io/clock.ts";
 import type { Endpoint } from "../../lib/ports.ts";
 import { compact, FakeNet, type FakeNode } from "./fake_net.ts";
 import { DAILY, ITEMS, KEY, LIBTORRENT, VALUE } from "./vectors.ts";
@@ -51,7 +52,7 @@ function open(
 ): DhtNode {
   return DhtNode.open({
     udp: net.open(OURS),
-    clock: { nowMs: () => 0 },
+    clock: { ...systemClock, nowMs: () => 0 },
     resolve: options.resolve ?? (() => Promise.resolve([])),
     bootstrap: options.bootstrap ?? [],
     cachedNodes: options.cachedNodes,
@@ -207,7 +208,7 @@ Deno.test("A read-only node says so in each question, and answers none", async (
   const { net, all } = network(3, () => ITEM);
   await using node = DhtNode.open({
     udp: net.open(OURS),
-    clock: { nowMs: () => 0 },
+    clock: { ...systemClock, nowMs: () => 0 },
     resolve: () => Promise.resolve([]),
     bootstrap: [],
     cachedNodes: all,
@@ -252,7 +253,7 @@ Deno.test("No bytes make the package throw or keep the node from answering", asy
   const net = new FakeNet();
   await using node = DhtNode.open({
     udp: net.open(OURS),
-    clock: { nowMs: () => nowMs += 1000 }, // never over the rate
+    clock: { ...systemClock, nowMs: () => nowMs += 1000 }, // never over the rate
     resolve: () => Promise.resolve([]),
     bootstrap: [],
     timeoutMs: 20,
@@ -275,7 +276,7 @@ Deno.test("A popular torrent's answer fits a datagram", async () => {
   let nowMs = 0;
   await using node = DhtNode.open({
     udp: net.open(OURS),
-    clock: { nowMs: () => nowMs += 1000 },
+    clock: { ...systemClock, nowMs: () => nowMs += 1000 },
     resolve: () => Promise.resolve([]),
     bootstrap: [],
     timeoutMs: 20,

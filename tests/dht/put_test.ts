@@ -7,6 +7,7 @@ import type { Contact } from "../../lib/dht/contact.ts";
 import { DhtNode } from "../../lib/dht/dht_node.ts";
 import type { PutAnswer } from "../../lib/dht/put.ts";
 import { type SignedItem, signItem } from "../../lib/dht/signature.ts";
+import { systemClock } from "../../lib/io/clock.ts";
 import type { Endpoint } from "../../lib/ports.ts";
 import { compact, FakeNet } from "./fake_net.ts";
 import { DAILY, hex, ITEMS, KEY, SEED, VALUE } from "./vectors.ts";
@@ -68,7 +69,7 @@ function network(scripts: readonly Script[]) {
 function open(net: FakeNet, cachedNodes: Contact[], bootstrap: Endpoint[] = []): DhtNode {
   return DhtNode.open({
     udp: net.open(OURS),
-    clock: { nowMs: () => 0 },
+    clock: { ...systemClock, nowMs: () => 0 },
     resolve: () => Promise.resolve([]),
     bootstrap,
     cachedNodes,

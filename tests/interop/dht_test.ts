@@ -5,12 +5,14 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { parseHex, toHex, utf8 } from "../../lib/bytes.ts";
 import { type BDict, decodeDict, encode } from "../../lib/bencode.ts";
+import { chanceFrom } from "../../lib/chance.ts";
 import type { Contact } from "../../lib/dht/contact.ts";
 import { DhtNode } from "../../lib/dht/dht_node.ts";
 import type { SignedItem } from "../../lib/dht/signature.ts";
 import { systemClock } from "../../lib/io/clock.ts";
 import { systemNet } from "../../lib/io/net.ts";
 import type { Endpoint } from "../../lib/ports.ts";
+import { lossy } from "../dht/crowd.ts";
 import { need, tempDir, within } from "./support.ts";
 import { LibtorrentSwarm, TEST_KEY } from "./swarm.ts";
 
@@ -159,6 +161,36 @@ Deno.test(
     assert.equal(node.packetCounts.thrown, 0);
   },
 );
+
+Deno.test({
+  name: "getItem() and put() among libtorrent's nodes, on a line that loses one datagram in ten either way",
+  ignore: need("libtorrent"),
+}, async () => {
+  await using swarm = await LibtorrentSwarm.start({ dhtNodes: 2 * NODES });
+  const random = chanceFrom(Uint8Array.of(5));
+  const openLossy = async () => {
+    const udp = lossy(await systemNet.openUdp({ host: "127.0.0.1", port: 0 }), {
+      loss: 0.1,
+      random,
+      incoming: true,
+    });
+    const { resolve } = systemNet;
+    return DhtNode.open({ udp, clock: systemClock, resolve, bootstrap: routers(swarm, 3), readOnly: true });
+  };
+  const [value, signature] = [parseHex("33323a" + VALUE)!, parseHex(SEQ_1_SIGNATURE)!];
+  const item = { publicKey: key, salt: daily, seq: 1, value, signature };
+  {
+    await using node = await openLossy();
+    const answers = await node.put({ item, signal: NEVER });
+    const stored = answers.filter(({ outcome }) => outcome.kind === "stored").length;
+    assert.ok(stored >= 4, answers.map(({ outcome }) => outcome.kind).join(" "));
+  }
+  const lookups = Array.from({ length: 10 }, async () => {
+    await using node = await openLossy();
+    return (await timed(node)).result.item?.seq;
+  });
+  assert.deepEqual(await Promise.all(lookups), new Array(10).fill(1));
+});
 
 async function open(
   bootstrap: readonly Endpoint[],
