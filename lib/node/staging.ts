@@ -66,12 +66,12 @@ export class Staging implements Disposable {
     const { folder, owner } = staging;
     machine.files.makeDir(folder);
     machine.access.give(folder, owner, 0o700);
-    staging.#lock = machine.files.lock(join(folder, "lock"), "nano-snap get --install");
+    staging.#lock = machine.files.lock(join(folder, LOCK), "nano-snap get --install");
     if (staging.#lock === undefined) {
       throw new DirectoryHeld(`Cannot install into ${home.directory}: another run is installing there`);
     }
     try {
-      machine.access.give(join(folder, "lock"), owner, 0o600);
+      machine.access.give(join(folder, LOCK), owner, 0o600);
     } catch (error) {
       staging.#release();
       throw error;
@@ -140,19 +140,23 @@ export class Staging implements Disposable {
     files.remove(this.partial);
   }
 
-  /** Everything is done: the folder goes, and with it what was kept for nothing but an undo. */
+  /**
+   * Everything is done: what was kept for nothing but an undo goes. The folder and its lock stay until the run ends, which
+   * may have another ledger to stage.
+   */
   finish(): void {
     const { files } = this.#machine;
+    const record = basename(this.#record);
+    const others = files.list(this.folder).filter((name) => name !== LOCK && name !== record);
     // The record last: as long as it is there, the next run knows what the rest is.
-    for (const path of [this.partial, this.ledger, this.old, this.#record]) files.remove(path);
-    this.#removeFolder();
+    for (const name of [...others, record]) files.removeAll(join(this.folder, name));
   }
 
   /** Lets the next run in. An empty folder goes. */
   [Symbol.dispose](): void {
     if (this.#lock === undefined) return;
     try {
-      const isEmpty = this.#machine.files.list(this.folder).every((name) => name === "lock");
+      const isEmpty = this.#machine.files.list(this.folder).every((name) => name === LOCK);
       if (isEmpty) this.#removeFolder();
     } catch (error) {
       // What the run ended with is what is told; an empty folder harms nobody.
@@ -205,3 +209,5 @@ function parseStaged(json: JsonObject): Staged | undefined {
   if (kept !== null && typeof kept !== "string") return undefined;
   return { v2, v1, seq, size, mtime, device, inode, kept };
 }
+
+const LOCK = "lock";

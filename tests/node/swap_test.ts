@@ -3,10 +3,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { NodeRunning, PathUnusable } from "../../lib/errors.ts";
+import { DirectoryHeld, NodeRunning, PathUnusable } from "../../lib/errors.ts";
 import { systemFiles } from "../../lib/io/files.ts";
+import { findHome } from "../../lib/node/home.ts";
+import { Staging } from "../../lib/node/staging.ts";
 import { backupName } from "../../lib/node/swap.ts";
-import { namesIn, type Play, playSwap, watchedMachine } from "./swap_steps.ts";
+import { namesIn, type Play, playSwap, SNAPSHOT, watchedMachine } from "./swap_steps.ts";
 
 const OLD = "the old ledger";
 const NEW = "the new ledger, which is longer";
@@ -175,6 +177,25 @@ Deno.test("backupName() takes no name that something has", () => {
   });
   const base = `${folder.ledger}.bak-2026-11-22`;
   assert.deepEqual(names, [base, `${base}-2`, `${base}-3`]);
+});
+
+Deno.test("finish() leaves the folder to a run that has another ledger to stage, and nothing in it", () => {
+  using folder = new Folder({ hasOld: true, backup: true, hasLinks: true });
+  const machine = watchedMachine(() => {});
+  const home = findHome("live", folder.path, { files: machine.files, env: {}, target: "linux" });
+  {
+    using staging = Staging.open(machine, home);
+    for (const name of ["data.ldb.old", "staged.json", "staged.json.tmp"]) {
+      Deno.writeTextFileSync(join(staging.folder, name), "");
+    }
+    staging.finish();
+    assert.deepEqual(namesIn(staging.folder), ["lock"]);
+    assert.throws(() => Staging.open(machine, home), DirectoryHeld);
+    Deno.writeTextFileSync(staging.partial, NEW);
+    staging.take(staging.partial, SNAPSHOT);
+    staging.finish();
+  }
+  assert.deepEqual(namesIn(folder.path), ["data.ldb", "data.ldb-lock", "wallets.ldb"]);
 });
 
 Deno.test("recover() follows no path of a record that leads elsewhere", () => {
