@@ -188,9 +188,11 @@ function writeFresh(path: string, bytes: Uint8Array, mode: number): void {
 
 /** flock on a file that stays: removing it would let two processes lock two files of one name. */
 function takeLock(path: string, note: string): FileLock | undefined {
+  refuseLink(path);
   const file = Deno.openSync(path, { read: true, write: true, create: true });
   let taken = false;
   try {
+    refuseLink(path, file);
     taken = tryLock(file);
     if (!taken) return undefined;
     const bytes = new TextEncoder().encode(note);
@@ -202,6 +204,20 @@ function takeLock(path: string, note: string): FileLock | undefined {
     throw error;
   } finally {
     if (!taken) file.close();
+  }
+}
+
+/**
+ * Whoever may write into the folder could have put a link there to a file that we may write and they may not.
+ *
+ * @param opened Must be what has that name: there may have been a link when it was opened.
+ */
+function refuseLink(path: string, opened?: Deno.FsFile): void {
+  const named = ifThere(() => fs.lstatSync(path));
+  const file = HAS_MODES ? opened?.statSync() : undefined;
+  const isOther = file !== undefined && (named?.ino !== file.ino || named?.dev !== file.dev);
+  if (isOther || named?.isSymbolicLink() === true) {
+    throw new PathUnusable(`Cannot lock ${path}: it is a link, or was replaced meanwhile`);
   }
 }
 

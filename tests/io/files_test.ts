@@ -192,6 +192,25 @@ Deno.test(
 );
 
 Deno.test(
+  "lock() follows no link, and makes nothing where one leads",
+  inFolder((folder) => {
+    const [path, victim, absent] = ["lock", "victim", "absent"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(victim, "precious");
+    for (const target of [victim, absent]) {
+      symlinkSync(target, path);
+      assert.throws(() => files.lock(path, "pid 1"), PathUnusable);
+      files.remove(path);
+    }
+    assert.equal(readFileSync(victim, "utf8"), "precious");
+    assert.deepEqual(files.list(folder), ["victim"]);
+  }),
+);
+
+Deno.test(
   "lock() of a process dies with it",
   inFolder(async (folder) => {
     const path = join(folder, "lock");
