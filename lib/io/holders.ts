@@ -58,7 +58,9 @@ function ofLinux(paths: readonly string[]): Holder[] | undefined {
   const wanted = new Set(paths.map(identityOf).filter((identity) => identity !== undefined));
   const found = new Map<number, Holder>();
   try {
-    for (const pid of lockers(wanted)) found.set(pid, holder(pid));
+    for (const pid of lockersIn(Deno.readTextFileSync("/proc/locks"), wanted)) {
+      if (pid !== Deno.pid) found.set(pid, holder(pid));
+    }
     for (const entry of Deno.readDirSync("/proc")) {
       const pid = Number(entry.name);
       if (Number.isInteger(pid) && pid !== Deno.pid && hasOpen(pid, wanted)) found.set(pid, holder(pid));
@@ -81,15 +83,30 @@ function identityOf(path: string): string | undefined {
 }
 
 /**
- * Processes with a lock on one of the files; 0 for those outside of our container, which the kernel does not number.
- * By inode alone: some filesystems give `stat` another device than they give the kernel's list.
+ * Processes with a lock on one of the files, by the kernel's list; 0 for those outside of our container, which the kernel
+ * does not number. Filesystems without a block device of their own may give `stat` another device than they give that list:
+ * of such files only the inode is compared.
+ *
+ * @param wanted Devices and inodes, as `stat` tells them.
  */
-function lockers(wanted: ReadonlySet<string>): number[] {
-  const inodes = new Set([...wanted].map((identity) => identity.split(":")[1]));
-  return Deno.readTextFileSync("/proc/locks").split("\n").flatMap((line) => {
-    const match = /(\S+) +[0-9a-f]+:[0-9a-f]+:(\d+) +\d+ +\S+$/.exec(line);
-    return match !== null && inodes.has(match[2]!) ? [Math.max(0, Number(match[1]))] : [];
-  }).filter((pid) => pid !== Deno.pid);
+export function lockersIn(list: string, wanted: Iterable<string>): number[] {
+  const files = new Set([...wanted].map(nameInLocks));
+  return list.split("\n").flatMap((line) => {
+    const match = /(\S+) +([0-9a-f]+:[0-9a-f]+):(\d+) +\d+ +\S+$/.exec(line);
+    if (match === null) return [];
+    const [, pid, device = "", inode] = match;
+    return files.has(`${device.startsWith("00:") ? "" : device}:${inode}`) ? [Math.max(0, Number(pid))] : [];
+  });
+}
+
+/** As `lockersIn` looks for it: "08:01:1234", or ":1234" on a device without a major number. */
+function nameInLocks(identity: string): string {
+  const [device = "", inode] = identity.split(":");
+  const number = BigInt(device);
+  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
+  const minor = (number & 0xffn) | ((number >> 12n) & ~0xffn);
+  const hex = (part: bigint) => part.toString(16).padStart(2, "0");
+  return `${major === 0n ? "" : `${hex(major)}:${hex(minor)}`}:${inode}`;
 }
 
 /** Other users' processes keep what they have open to themselves. */

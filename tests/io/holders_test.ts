@@ -1,7 +1,7 @@
 // Who has a file open: on Linux by the real thing, for the other systems by what their programs say.
 
 import assert from "node:assert/strict";
-import { findHolders, ofExclusiveOpen, ofLsof } from "../../lib/io/holders.ts";
+import { findHolders, lockersIn, ofExclusiveOpen, ofLsof } from "../../lib/io/holders.ts";
 import { isRecordLocked } from "../../lib/io/record_locks.ts";
 
 /** Takes a record lock as LMDB does, says so, and holds it until its input ends. */
@@ -60,6 +60,25 @@ Deno.test({ name: "findHolders() names the process with its control group", igno
   });
   assert.deepEqual(findHolders([path]), []);
   Deno.removeSync(path);
+});
+
+Deno.test("lockersIn() takes no file for one of the same inode on another device", () => {
+  const list = [
+    "1: POSIX  ADVISORY  READ 812 08:11:42 0 0",
+    "2: FLOCK  ADVISORY  WRITE 813 08:01:42 0 EOF",
+    "2: -> FLOCK  ADVISORY  WRITE 814 08:11:42 0 EOF",
+    "3: POSIX  ADVISORY  WRITE 815 00:19:42 0 EOF",
+    "4: POSIX  ADVISORY  WRITE 0 103:10004:43 0 EOF",
+    "5: OFDLCK ADVISORY  READ -1 00:1f:44 0 EOF",
+    "",
+  ].join("\n");
+  const onDisk = 0x811;
+  assert.deepEqual(lockersIn(list, [`${onDisk}:42`]), [812, 814]);
+  assert.deepEqual(lockersIn(list, [`${onDisk}:43`]), []);
+  assert.deepEqual(lockersIn(list, [`${0x100_103_04}:43`]), [0], "minor numbers above 255");
+  // Btrfs and overlayfs: `stat` says another device than the list, and neither has a major number.
+  assert.deepEqual(lockersIn(list, [`${0x2a}:42`]), [815]);
+  assert.deepEqual(lockersIn(list, [`${0x2a}:44`]), [0]);
 });
 
 Deno.test("ofLsof() reads processes and names, and takes only an answer for one", () => {
