@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { parseUtf8 } from "../bytes.ts";
 import { PathUnusable } from "../errors.ts";
-import type { Files } from "../ports.ts";
+import type { FileFacts, Files } from "../ports.ts";
 
 /** Networks that have a folder of their own. */
 export const NETWORKS = ["live", "beta", "test"] as const;
@@ -85,16 +85,22 @@ function inGiven(network: Network, given: string, files: Files): string {
   }
   if (facts.kind !== "directory") throw new PathUnusable(`Cannot install into ${given}: it is no folder`);
   const inner = join(given, FOLDERS[network]);
-  const isInner = !hasMarks(files, given) && files.stat(inner)?.kind === "directory";
+  const isInner = !hasMarks(files, given) && lookAt(inner, files)?.kind === "directory";
   return isInner ? inner : given;
 }
 
 function homeAt(files: Files, path: string): NodeHome {
   const directory = files.realPath(path) ?? path;
   const ledger = join(directory, LEDGER);
-  const facts = files.stat(ledger);
+  const facts = lookAt(ledger, files);
   if (facts !== undefined && facts.kind !== "file") {
     throw new PathUnusable(`Cannot install into ${directory}: its ${LEDGER} is not a regular file`);
+  }
+  if (facts === undefined && files.list(directory).includes(LEDGER)) {
+    throw new PathUnusable(
+      `Cannot install into ${directory}: its ${LEDGER} is a link to a file that is not there; ` +
+        "mount the disk that it leads to, or remove the link",
+    );
   }
   return {
     directory,
@@ -105,8 +111,23 @@ function homeAt(files: Files, path: string): NodeHome {
   };
 }
 
+/** Another user's folder has none that we see. */
 function hasMarks(files: Files, path: string): boolean {
-  return files.list(path).some((name) => MARKS.includes(name));
+  try {
+    return files.list(path).some((name) => MARKS.includes(name));
+  } catch (error) {
+    if (!(error instanceof PathUnusable)) throw error;
+    return false;
+  }
+}
+
+function lookAt(path: string, files: Files): FileFacts | undefined {
+  try {
+    return files.stat(path);
+  } catch (error) {
+    if (!(error instanceof PathUnusable)) throw error;
+    throw new PathUnusable(`${error.message}; say the same as the node's user, or as root`, { cause: error });
+  }
 }
 
 /** @returns undefined when there is no such user, or no file that says. */

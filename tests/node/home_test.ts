@@ -102,3 +102,38 @@ Deno.test("findHome() refuses none, two, and what is no folder, each by name", (
     }
   });
 });
+
+Deno.test("findHome() passes by another user's folder, and says who may look into one that is named", () => {
+  withHome(["Nano/data.ldb", "ann/Nano/data.ldb"], (home) => {
+    const hers = join(home, "ann", "Nano");
+    const refuse = <T>(call: (path: string) => T) => (path: string) => {
+      if (path.startsWith(hers) && path !== hers) {
+        throw new PathUnusable(`Cannot look at ${path}: permission denied`);
+      }
+      return call(path);
+    };
+    const files = {
+      ...systemFiles,
+      read: () => new TextEncoder().encode(`ann:x:1:1::${home}/ann:/bin/sh\n`),
+      stat: refuse(systemFiles.stat),
+      list: (path: string) => refuse(() => systemFiles.list(path))(join(path, "*")),
+    };
+    const around = { files, env: { HOME: home, SUDO_USER: "ann" }, target: LINUX };
+    assert.equal(findHome("live", undefined, around).directory, join(home, "Nano"));
+    assert.throws(
+      () => findHome("live", hers, around),
+      /permission denied; say the same as the node's user, or as root/,
+    );
+  });
+});
+
+Deno.test("findHome() refuses a ledger that is a link to nowhere: its disk may not be mounted", () => {
+  withHome(["Nano/wallets.ldb"], (home) => {
+    Deno.symlinkSync(join(home, "big", "ledger"), join(home, "Nano", "data.ldb"));
+    assert.throws(
+      () => find(home),
+      (error: unknown) =>
+        error instanceof PathUnusable && /a link to a file that is not there/.test(error.message),
+    );
+  });
+});
