@@ -5,7 +5,7 @@ import { parseUtf8 } from "../bytes.ts";
 import { isJsonObject } from "../json_file.ts";
 import type { LineMachine } from "../line/machine.ts";
 import { DataPaths } from "../mirror/data_dir.ts";
-import type { Endpoint, Files, Programs } from "../ports.ts";
+import type { Access, Endpoint, Files, Programs } from "../ports.ts";
 import { parseStatus } from "../status/run_status.ts";
 import type { Finding } from "./finding.ts";
 import { lookAtClock, lookAtLibrary, lookAtLimits, lookAtRights, lookAtSpace } from "./host.ts";
@@ -24,6 +24,7 @@ export interface ExamineOptions {
 }
 
 export interface ExamineMachine extends LineMachine {
+  readonly access: Access;
   readonly programs: Programs;
   readonly hostName: string;
 }
@@ -34,7 +35,7 @@ export async function examine(
   machine: ExamineMachine,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  const { files, clock, programs } = machine;
+  const { files, access, clock, programs } = machine;
   const library = await lookAtLibrary(programs, target, signal);
   return [
     lookAtSpace(files, dataDir),
@@ -47,7 +48,7 @@ export async function examine(
     }),
     lookAtClock(files, clock, dataDir),
     ...(library === undefined ? [] : [library]),
-    ...await lookAtNode({ files, env, target, programs, clock, signal }),
+    ...await lookAtNode({ files, env, target, access, programs, clock, signal }),
     lookAtLimits(files),
   ];
 }

@@ -6,10 +6,11 @@ import { ledgerAt } from "../mirror/snapshot_facts.ts";
 import { findHome, type NodeHome, type Surroundings } from "../node/home.ts";
 import { type NodeState, stateOf } from "../node/running.ts";
 import { formatVersion, installedVersion, type NodeVersion, versionWarning } from "../node/version.ts";
-import type { Clock, Programs } from "../ports.ts";
+import type { Access, Clock, Programs } from "../ports.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 
 export interface NodeLook extends Surroundings {
+  readonly access: Access;
   readonly programs: Programs;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -68,13 +69,23 @@ function versionFinding(version: NodeVersion | undefined): Finding {
   return ok("node-version", "not known: nano_node is not on PATH, and no running one says");
 }
 
-/** The running one's own program, where that is this machine's to run; else the one on PATH. */
+/** The running one's own program, where that is ours to run; else the one on PATH. */
 async function versionOf(state: NodeState, look: NodeLook): Promise<NodeVersion | undefined> {
   const { programs, clock, signal } = look;
   const holders = state.kind === "running" ? state.holders : [];
   const node = holders.find(({ name, pid }) => pid !== undefined && name.startsWith("nano_node"));
-  const running = node === undefined
+  const program = node === undefined ? undefined : programOf(`/proc/${node.pid}/exe`, look);
+  const running = program === undefined
     ? undefined
-    : await installedVersion(programs, `/proc/${node.pid}/exe`, clock, signal);
+    : await installedVersion(programs, program, clock, signal);
   return running ?? await installedVersion(programs, undefined, clock, signal);
+}
+
+/** Root runs nothing that another user could have made, nor what is out of a container; others cannot. */
+function programOf(exe: string, { files, access }: NodeLook): string | undefined {
+  if (access.self?.uid !== 0) return exe;
+  const path = files.realPath(exe);
+  if (path === undefined || access.ownerOf(path)?.uid !== 0) return undefined;
+  const [named, running] = [files.stat(path), files.stat(exe)];
+  return named?.device === running?.device && named?.inode === running?.inode ? path : undefined;
 }

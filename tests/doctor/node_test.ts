@@ -1,0 +1,56 @@
+// Whose program is run to learn the version of a node that runs: this test's own process stands for it.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { lookAtNode } from "../../lib/doctor/node.ts";
+import { systemClock } from "../../lib/io/clock.ts";
+import { systemFiles } from "../../lib/io/files.ts";
+import type { Access, Programs } from "../../lib/ports.ts";
+
+const ignore = Deno.build.os !== "linux";
+
+/** The programs that were asked for their version. */
+async function asked(self: number, owner: number, stat = systemFiles.stat): Promise<string[]> {
+  const home = Deno.makeTempDirSync();
+  Deno.mkdirSync(join(home, "Nano"));
+  Deno.writeTextFileSync(join(home, "Nano", "data.ldb"), "");
+  const programs: string[] = [];
+  try {
+    await lookAtNode({
+      files: { ...systemFiles, stat },
+      env: { HOME: home },
+      target: "x86_64-unknown-linux-gnu",
+      access: { self: { uid: self, gid: self }, ownerOf: () => ({ uid: owner, gid: owner }) } as Partial<
+        Access
+      > as Access,
+      programs: {
+        holders: () => [{ pid: Deno.pid, name: "nano_node", cgroup: "" }],
+        find: () => undefined,
+        run: (program: string) => {
+          programs.push(program);
+          return Promise.resolve({ code: 0, stderr: "" });
+        },
+      } as Partial<Programs> as Programs,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
+    return programs;
+  } finally {
+    Deno.removeSync(home, { recursive: true });
+  }
+}
+
+Deno.test(
+  { name: "lookAtNode() as root runs no program of another user's or of a container", ignore },
+  async () => {
+    const exe = `/proc/${Deno.pid}/exe`;
+    assert.deepEqual(await asked(1000, 1000), [exe]);
+    assert.deepEqual(await asked(0, 0), [Deno.realPathSync(exe)]);
+    assert.deepEqual(await asked(0, 1000), []);
+    const elsewhere = (path: string) => {
+      const facts = systemFiles.stat(path);
+      return facts && { ...facts, inode: facts.inode + (path === exe ? 1 : 0) };
+    };
+    assert.deepEqual(await asked(0, 0, elsewhere), []);
+  },
+);
