@@ -16,7 +16,7 @@
 #
 # Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum or signature, 6 path, 8 network.
 #
-# Everything is in functions and main is called last, so that half a script does nothing.
+# Everything is in functions, and main is called last and in braces, so that half a script does nothing.
 
 readonly HOME_PAGE=https://github.com/OpenRai/nano-snapshot-swarm
 # The newest GLIBC_ symbol that Deno 2.9.6 asks for.
@@ -97,7 +97,9 @@ choose_base() {
   base=${base%/}
   case $base in
     '') scheme=https ;;
-    *[[:space:]]* | *@* | *\?* | *\#*) die 2 "not a plain URL in NANO_SNAP_BASE_URL: $base" ;;
+    # What may be a password is not repeated.
+    *@*) die 2 "not a plain URL in NANO_SNAP_BASE_URL: it has an @" ;;
+    *[[:space:]]* | *\?* | *\#*) die 2 "not a plain URL in NANO_SNAP_BASE_URL: $base" ;;
     https://?*) scheme=https ;;
     http://127.0.0.1[:/]* | http://127.0.0.1 | http://localhost[:/]* | http://localhost) scheme=http ;;
     file:///?*) scheme='file' ;;
@@ -358,4 +360,4 @@ die() {
   exit "$code"
 }
 
-main "$@"
+{ main "$@"; }

@@ -440,6 +440,9 @@ for (const shell of SHELLS) {
     for (const url of ["http://example.com", "http://127.0.0.1@example.com", "ftp://x", "https://", "x y"]) {
       assertRefused(await go({ env: { NANO_SNAP_BASE_URL: url } }), 2, /NANO_SNAP_BASE_URL/);
     }
+    const secret = await go({ env: { NANO_SNAP_BASE_URL: "https://me:secret@example.com" } });
+    assertRefused(secret, 2, /NANO_SNAP_BASE_URL: it has an @/);
+    assert.ok(!secret.stderr.includes("secret"), secret.stderr);
     assertRefused(await go({ args: ["--what"] }), 2, /unknown option --what/);
     assertRefused(await go({ args: ["../1"] }), 2, /not a version: \.\.\/1/);
     assertRefused(
@@ -470,9 +473,11 @@ for (const shell of SHELLS) {
     await (release.putAll(), go({ args: ["--help"] }));
     const script = Deno.readFileSync(INSTALLER);
     const env = { NANO_SNAP_BASE_URL: release.url };
-    for (const part of [0.1, 0.35, 0.6, 0.85, 0.999]) {
-      await run(shell, box, { env, script: script.subarray(0, Math.floor(script.length * part)) });
-    }
+    // Of the last line, every cut.
+    const last = script.lastIndexOf(10, -2) + 1;
+    const cuts = [0.1, 0.35, 0.6, 0.85].map((part) => Math.floor(script.length * part));
+    for (let cut = last; cut < script.length - 1; cut++) cuts.push(cut);
+    for (const cut of cuts) await run(shell, box, { env, script: script.subarray(0, cut) });
     assert.deepEqual(release.asked, []);
     assert.throws(() => Deno.statSync(box.folder), Deno.errors.NotFound);
   });
