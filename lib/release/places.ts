@@ -18,8 +18,10 @@ export function releaseFolders(base: string | undefined, version: string | undef
   const url = URL.parse(plain);
   const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
   if (url === null || !isSecure || url.username !== "" || url.password !== "" || /[\s?#]/.test(plain)) {
+    // What may be a password is not repeated.
+    const what = base.includes("@") ? "one with an @" : base;
     throw new UsageError(
-      `NANO_SNAP_BASE_URL must be https://... (or http://127.0.0.1; from a folder, install.sh installs), not ${base}`,
+      `NANO_SNAP_BASE_URL must be https://... (or http://127.0.0.1; from a folder, install.sh installs), not ${what}`,
     );
   }
   return [plain, `${plain}/${path}`];

@@ -151,7 +151,12 @@ class WorkFile implements Disposable {
     const away = join(dirname(this.#program), `${PREFIX}old${endingOf(this.#program)}`);
     files.remove(away);
     files.rename(this.#program, away);
-    files.rename(this.path, this.#program);
+    try {
+      files.rename(this.path, this.#program);
+    } catch (error) {
+      files.rename(away, this.#program);
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {

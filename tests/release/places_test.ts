@@ -26,4 +26,8 @@ Deno.test("releaseFolders() refuses what install.sh refuses: no https, a passwor
   for (const base of [...bad, "https://a:b@c", "https://x/?y", "https://x/#y", "https://x/ y", "/folder"]) {
     assert.throws(() => releaseFolders(base, undefined), UsageError, base);
   }
+  assert.throws(() => releaseFolders("https://me:secret@x", undefined), (error) => {
+    assert.ok(error instanceof UsageError && error.message.includes("NANO_SNAP_BASE_URL"));
+    return !error.message.includes("secret");
+  });
 });

@@ -13,7 +13,7 @@ import {
 import { SystemMachine } from "../../lib/io/machine.ts";
 import { upgrade, type UpgradeOptions, type UpgradeResult } from "../../lib/release/upgrade.ts";
 import { parseReleaseKey } from "../../lib/release/key.ts";
-import type { OwnProgram } from "../../lib/ports.ts";
+import type { Files, OwnProgram } from "../../lib/ports.ts";
 import { Release, ReleaseKey, sha256 } from "../e2e/release_server.ts";
 
 const ASSET = "nano-snap-linux-x64";
@@ -36,7 +36,7 @@ interface Kit {
   readonly path: string;
   go(
     options?: Partial<UpgradeOptions>,
-    more?: { self?: Partial<OwnProgram>; signal?: AbortSignal },
+    more?: { self?: Partial<OwnProgram>; files?: Partial<Files>; signal?: AbortSignal },
   ): Promise<UpgradeResult>;
   /** It failed with this, and everything is as it was. */
   refused(
@@ -58,7 +58,10 @@ function test(name: string, fn: (kit: Kit) => Promise<void>, ignore = false): vo
       Deno.chmodSync(path, 0o751);
       const machine = new SystemMachine("test");
       const own = { ...machine.self, path, target: "x86_64-unknown-linux-gnu" };
-      const go: Kit["go"] = (options = {}, { self = {}, signal = new AbortController().signal } = {}) =>
+      const go: Kit["go"] = (
+        options = {},
+        { self = {}, files = {}, signal = new AbortController().signal } = {},
+      ) =>
         upgrade(
           {
             base: release.url,
@@ -68,7 +71,7 @@ function test(name: string, fn: (kit: Kit) => Promise<void>, ignore = false): vo
             current: { version: "1.0.0", authority: AUTHORITY },
             ...options,
           },
-          { ...machine, self: { ...own, ...self } },
+          { ...machine, self: { ...own, ...self }, files: { ...machine.files, ...files } },
           () => {},
           signal,
         );
@@ -262,6 +265,20 @@ test("moves the old program away where a running one cannot be replaced", async 
     assert.deepEqual(Deno.readFileSync(path), program(version));
   }
   assert.deepEqual(Deno.readFileSync(join(folder, ".nano-snap-upgrade.old")), program("1.1.0"));
+});
+
+test("moves the old program back when the new one cannot have its place", async ({ release, folder, path, go }) => {
+  release.putAll("", program("1.1.0"), ASSET);
+  const rename = (from: string, to: string) => {
+    // A scanner holds the new file open, say.
+    if (to === path && Deno.readTextFileSync(from).includes("1.1.0")) {
+      throw new PathUnusable(`Cannot rename ${from} to ${to}: busy`);
+    }
+    Deno.renameSync(from, to);
+  };
+  await assert.rejects(() => go({}, { self: { canReplace: false }, files: { rename } }), PathUnusable);
+  assert.deepEqual(Deno.readFileSync(path), program("1.0.0"));
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["nano-snap"]);
 });
 
 function sumLine(release: Release, name: string): string {
