@@ -129,6 +129,8 @@ async function compileAll(
     for (const file of [name, `${name}.gz`]) files.set(file, await sha256(join(folder, file)));
   }
   const sums = join(folder, "SHA256SUMS");
+  // Of another day, as is what signed it.
+  for (const stale of [sums, `${sums}.sig`]) removeIfThere(stale);
   if (files.size > 0) Deno.writeTextFileSync(sums, formatSums({ version: VERSION, files }));
   if (files.size > 0) say(`${sums}: ${files.size} files of version ${VERSION}`);
   for (const reason of failed) say(`compile: not made: ${reason}`);

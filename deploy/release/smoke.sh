@@ -3,7 +3,7 @@
 #
 #   deploy/release/smoke.sh linux-x64 0.1.0 [dist]
 #
-# It must say what it is, hash and pack by its Workers and its WebAssembly, and be what SHA256SUMS says. Where install.sh
+# It must say what it is, hash, pack and unpack by its Workers and its WebAssembly, and be what SHA256SUMS says. Where install.sh
 # knows the system, it is installed from the folder as users install it. Bash comes with every runner of ours.
 set -euo pipefail
 
@@ -15,6 +15,8 @@ readonly root
 ending=
 case $system in windows-*) ending=.exe ;; esac
 readonly asset=nano-snap-$system$ending
+# Finds nobody and asks nobody: what it gets is there already.
+readonly lonely=(--no-dht --no-trackers --no-lsd --no-port-mapping --bind 127.0.0.1 --port 0 --stall-timeout 60s)
 
 fail() {
   echo "smoke: $asset: $*" >&2
@@ -47,6 +49,11 @@ case $facts in *"\"version\":\"$version\""*) ;; *) fail "is not version $version
 
 cd "$work"
 "$program" get --help >/dev/null || fail "get --help ends with $?"
-"$program" produce fixture --size 2M --out fixture.7z || fail "produce fixture ends with $?"
+# Without PATH it finds no 7-Zip beside its own.
+PATH='' "$program" produce fixture --size 2M --format 7z --out fixture.7z || fail "produce fixture ends with $?"
 "$program" produce torrent fixture.7z | grep -q '^info_hash=[0-9a-f]\{64\}' || fail "produce torrent made no torrent"
+mkdir nano-data
+mv fixture.7z nano-data/
+"$program" get --extract --torrent fixture.7z.torrent "${lonely[@]}" || fail "get --extract ends with $?"
+[ -s nano-data/data.ldb ] || fail "get --extract left no ledger"
 echo "smoke: $asset works"

@@ -34,7 +34,8 @@ Deno.test({
   async fn() {
     const folder = Deno.makeTempDirSync();
     try {
-      for (const stale of ["nano-snap-linux-x64", "nano-snap-linux-x64.gz"]) {
+      const program = "nano-snap-linux-x64";
+      for (const stale of [program, `${program}.gz`, "SHA256SUMS", "SHA256SUMS.sig"]) {
         Deno.writeTextFileSync(join(folder, stale), "of another day");
       }
       const words = ["--all", "--only", "linux-x64", "--output", folder];

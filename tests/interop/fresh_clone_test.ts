@@ -1,6 +1,7 @@
 // What a newcomer does, each with one command: in a fresh clone, with a home that has nothing in it, the program is made,
 // installed from the folder where it was made, and gets a ledger from a swarm of libtorrent's. Only the caches of npm
-// and Deno are the machine's own, so that nothing is downloaded twice.
+// and Deno are the machine's own, so that nothing is downloaded twice. A release's own trial of its program is run on it,
+// too, for there is none nearer to a release here.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -35,6 +36,11 @@ Deno.test({
       ...caches,
       ...(runtime === undefined ? {} : { NANO_SNAP_DENORT: runtime }),
     });
+
+    const { version } = JSON.parse(Deno.readTextFileSync(join(clone, "deno.json")));
+    const tried = await inClone("deploy/release/smoke.sh", [system, version], {});
+    assert.match(tried.stdout, /^smoke: nano-snap-\S+ works$/m);
+    assert.match(tried.stderr, /Packing \S+ MB as 7z with 7-Zip of our own/);
 
     const folder = join(home, ".local", "bin");
     const where = Deno.uid() === 0 ? { NANO_SNAP_INSTALL_DIR: folder } : {};
