@@ -156,10 +156,12 @@ export type { Examination, ExaminationJob, ExaminedTable, LedgerExaminer } from 
 export type { Problem } from "./lib/ledger/findings.ts";
 
 // What lies on a disk: looked at, and proven.
+export { Learner, type LearnOptions } from "./lib/mirror/learn.ts";
 export { inspect } from "./lib/inspect/inspect.ts";
 export type { Inspected, InspectOptions } from "./lib/inspect/inspect.ts";
 export { verify } from "./lib/inspect/verify.ts";
 export type { Verified, VerifyOptions } from "./lib/inspect/verify.ts";
+export type { Named, TorrentSource } from "./lib/inspect/find_torrent.ts";
 export type { Check } from "./lib/inspect/checks.ts";
 export type { InspectMachine } from "./lib/inspect/machine.ts";
 

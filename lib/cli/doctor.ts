@@ -5,8 +5,8 @@ import type { Command } from "commander";
 import { type Finding, worstOf } from "../doctor/finding.ts";
 import type { CliContext } from "./context.ts";
 import { ToldNotReady } from "./failure.ts";
-import { collect, Inputs, readBootstrap, readDataDir } from "./options.ts";
-import { parseAddress, parsePort } from "./values.ts";
+import { addPortOptions, readPort } from "./network_options.ts";
+import { addDataDir, Inputs, readDataDir } from "./options.ts";
 
 /** Adds the command to the program. */
 export function addDoctor(program: Command, context: CliContext): void {
@@ -15,27 +15,19 @@ export function addDoctor(program: Command, context: CliContext): void {
     .description(
       "Looks at space, permissions, port, DHT, clock, C library, the node's folder and a container's limits, and says " +
         "what would help. Nothing is changed, nothing is announced.",
-    )
-    .option("--data-dir <dir>", "where everything is kept (env DATA_DIR; default: ./nano-data)")
-    .option("--port <number>", "TCP and UDP port, 0 for a free one (env PORT; default: 6881)")
-    .option("--bind <address>", "listen on this address only; may be repeated", collect)
-    .option(
-      "--dht-bootstrap <list>",
-      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
-      collect,
-    )
-    .option("--no-dht", "do not ask the DHT")
+    );
+  addPortOptions(addDataDir(command), { noDht: "do not ask the DHT" })
     .option("--json", "write one JSON object");
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
-    const port = inputs.text("--port", "PORT");
+    const { port, bind, dht } = readPort(inputs);
     const options = {
       dataDir: readDataDir(inputs),
-      port: port === undefined ? 6881 : parsePort(port),
-      bind: inputs.list("--bind").map(parseAddress),
-      bootstrap: readBootstrap(inputs),
-      isDhtEnabled: !inputs.isOff("dht"),
+      port,
+      bind,
+      bootstrap: dht.bootstrap,
+      isDhtEnabled: dht.enabled,
       env: context.env,
       target: context.target,
     };

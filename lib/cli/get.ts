@@ -3,7 +3,7 @@
 
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
-import type { GetOptions, GetResult, Source } from "../mirror/options.ts";
+import type { GetOptions, GetResult } from "../mirror/options.ts";
 import type { CliContext } from "./context.ts";
 import { addIgnoredMetricsOptions, readIgnoredMetrics } from "./metrics_options.ts";
 import {
@@ -16,7 +16,8 @@ import {
 } from "./options.ts";
 import { addInstallOptions, type InstallRequest, readInstall } from "./install_options.ts";
 import { withStatus, withView } from "./run_view.ts";
-import { parseDurationMs, parseInfoHash } from "./values.ts";
+import { readSource } from "./source_options.ts";
+import { parseDurationMs } from "./values.ts";
 import { getJson, getText } from "./get_result.ts";
 
 /** Adds the command to the program. */
@@ -94,22 +95,6 @@ export function readGetOptions(inputs: Inputs): { options: GetOptions; warnings:
     stallTimeoutMs: stall === undefined ? 0 : parseDurationMs(stall),
   };
   return { options, warnings };
-}
-
-function readSource(inputs: Inputs): Source | undefined {
-  const given = ["--magnet", "--torrent", "--info-hash"].map((flag) => inputs.text(flag))
-    .filter((one) => one !== undefined);
-  const [first, second] = given;
-  if (first === undefined) return undefined;
-  if (second !== undefined) throw new UsageError(`${first.name} and ${second.name} exclude each other`);
-  switch (first.name) {
-    case "--magnet":
-      return { kind: "magnet", text: first.text };
-    case "--torrent":
-      return { kind: "torrent", path: first.text };
-    default:
-      return { kind: "infoHash", bytes: parseInfoHash(first) };
-  }
 }
 
 async function run(

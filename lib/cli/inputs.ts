@@ -41,6 +41,11 @@ export class Inputs {
   }
 }
 
+/** Every `--x VALUE` that may come several times ends up in one list. */
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
 /** The member of commander's options object: "--data-dir" is `dataDir`. */
 function memberOf(flag: string): string {
   return flag.replace(/^--/, "").replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

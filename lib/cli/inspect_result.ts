@@ -5,6 +5,7 @@ import { parseUtf8, toHex } from "../bytes.ts";
 import { formatEndpoint } from "../endpoint.ts";
 import { formatBytes, printable, shellWord } from "../format.ts";
 import type { Inspected, InspectedLedger } from "../inspect/inspect.ts";
+import { nameOf } from "../mirror/content_options.ts";
 import { publishedMs } from "../mirror/snapshot_facts.ts";
 import { formatMagnet, type Magnet } from "../torrent/magnet.ts";
 import type { Metainfo } from "../torrent/metainfo.ts";
@@ -32,7 +33,9 @@ function nextOf(found: Inspected): string {
     case "archive":
       return `nano-snap verify ${shellWord(found.path)}, goes through all of it`;
     case "torrent":
-      return `nano-snap get --torrent ${shellWord(found.path)}, fetches it`;
+      return found.path === undefined
+        ? `nano-snap get --info-hash ${nameOf(found.metainfo.info)}, fetches it`
+        : `nano-snap get --torrent ${shellWord(found.path)}, fetches it`;
     case "magnet":
       return "nano-snap get --magnet, with the same link in quotes, fetches it";
     case "info-hash":
@@ -52,7 +55,12 @@ function factsOf(found: Inspected): Readonly<Record<string, Fact>> {
     case "ledger":
       return ledgerFacts(found);
     case "torrent":
-      return { kind: "torrent", path: found.path, ...torrentFacts(found.metainfo) };
+      return {
+        kind: "torrent",
+        path: found.path ?? null,
+        ...(found.signed && { authority: toHex(found.signed.stream.publicKey), seq: found.signed.seq }),
+        ...torrentFacts(found.metainfo),
+      };
     case "magnet":
       return { kind: "magnet", ...magnetFacts(found.magnet) };
     case "info-hash": {

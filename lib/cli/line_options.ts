@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { OutreachSettings } from "../line/outreach.ts";
 import type { ScheduleWindow } from "../line/schedule.ts";
-import type { Inputs } from "./inputs.ts";
+import { collect, type Inputs } from "./inputs.ts";
 import { type Given, parseSize, refused } from "./values.ts";
 
 /** Adds those that every command with a port has. */
@@ -21,7 +21,7 @@ export function addSchedule(command: Command): Command {
   return command.option(
     "--schedule <hours=rate>",
     "another limit at some hours: 08:00-18:00=500K, or UP/DOWN; may be repeated",
-    (value: string, before: string[] | undefined) => [...(before ?? []), value],
+    collect,
   );
 }
 

@@ -8,24 +8,21 @@ import { EMBEDDED_AUTHORITY } from "../about.ts";
 import { equalBytes, utf8 } from "../bytes.ts";
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import { trackerUrl } from "../torrent/urls.ts";
 import { DEFAULT_MAX_PEERS } from "../torrent/limits.ts";
 import type { WebSeedSettings } from "../torrent/web_seeds.ts";
 import type { LogFormat, LogLevel } from "../status/log.ts";
 import { Inputs } from "./inputs.ts";
 import { addLineOptions, readLineOptions } from "./line_options.ts";
 import {
-  type Given,
-  parseAddress,
-  parseChoice,
-  parseCount,
-  parseEndpoint,
-  parseEndpoints,
-  parseKey,
-  parsePort,
-  parseSize,
-  refused,
-} from "./values.ts";
+  addPeerOptions,
+  addPortOptions,
+  addTrackerOptions,
+  type PortSettings,
+  readPeers,
+  readPort,
+  readTrackers,
+} from "./network_options.ts";
+import { parseChoice, parseCount, parseKey, parseSize, refused } from "./values.ts";
 import { addWebSeedOptions, readWebSeeds } from "./web_seed_options.ts";
 
 export { Inputs };
@@ -39,14 +36,11 @@ export interface ViewSettings {
 }
 
 /** What every networked command needs to know. */
-export interface CommonSettings {
+export interface CommonSettings extends PortSettings {
   readonly authorityKey: Uint8Array;
   readonly salt: Uint8Array;
   /** Absolute. */
   readonly dataDir: string;
-  readonly port: number;
-  readonly bind: readonly string[];
-  readonly dht: { readonly enabled: boolean; readonly bootstrap: readonly Endpoint[] | undefined };
   readonly peers: readonly Endpoint[];
   readonly trackers: readonly string[];
   readonly useTrackers: boolean;
@@ -70,26 +64,14 @@ export interface CommonSettings {
 export function addCommonOptions(command: Command, withoutMeaning: readonly string[] = SWARM_ONLY): Command {
   command
     .option("--authority <hex>", "trust this public key (env PRODUCER_SIGNING_PUBKEY; default: built in)")
-    .option("--salt <text>", "which stream of the authority (env DHT_SALT; default: daily)")
-    .option("--data-dir <dir>", "where everything is kept (env DATA_DIR; default: ./nano-data)")
-    .option("--port <number>", "TCP and UDP port, 0 for a free one (env PORT; default: 6881)")
-    .option("--bind <address>", "listen on this address only; may be repeated", collect)
-    .option(
-      "--dht-bootstrap <list>",
-      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
-      collect,
-    )
-    .option("--no-dht", "do not use the DHT")
-    .option("--peer <host:port>", "try this peer; may be repeated (env SEED_PEERS, a list)", collect)
-    .option("--tracker <url>", "also tell this tracker, http(s) or udp; may be repeated", collect)
-    .option("--no-trackers", "tell no tracker, not even the torrent's own")
+    .option("--salt <text>", "which stream of the authority (env DHT_SALT; default: daily)");
+  addTrackerOptions(addPeerOptions(addPortOptions(addDataDir(command))))
     .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--up-limit <rate>", "the same for what others get from here (default: 0)");
   addLineOptions(addWebSeedOptions(command))
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
     .addOption(hidden("--producer-signing-pubkey <hex>"))
-    .addOption(hidden("--authority-pubkey <hex>"))
-    .addOption(hidden("--seed-peer <host:port>").argParser(collect));
+    .addOption(hidden("--authority-pubkey <hex>"));
   for (const flag of withoutMeaning) command.addOption(hidden(`${flag} <value>`));
   return command;
 }
@@ -124,13 +106,9 @@ export function readCommonSettings(
   withoutMeaning: readonly string[] = SWARM_ONLY,
 ): CommonSettings {
   const warnings: string[] = [];
-  const port = inputs.text("--port", "PORT");
-  const enabled = !inputs.isOff("dht");
-  const bootstrap = readBootstrap(inputs);
-  if (!enabled && bootstrap !== undefined) warnings.push("--dht-bootstrap has no effect with --no-dht");
-  if (inputs.isOff("trackers") && inputs.list("--tracker").length > 0) {
-    warnings.push("--tracker has no effect with --no-trackers");
-  }
+  const line = readPort(inputs);
+  const trackers = readTrackers(inputs);
+  warnings.push(...withoutEffect(line, trackers));
   for (const flag of withoutMeaning) {
     const given = inputs.text(flag);
     if (given !== undefined) warnings.push(`${flag} has no effect here and is ignored`);
@@ -139,12 +117,10 @@ export function readCommonSettings(
     authorityKey: readAuthority(inputs),
     salt: readSalt(inputs),
     dataDir: readDataDir(inputs),
-    port: port === undefined ? 6881 : parsePort(port),
-    bind: inputs.list("--bind").map(parseAddress),
-    dht: { enabled, bootstrap },
+    ...line,
     peers: readPeers(inputs, warnings),
-    trackers: inputs.list("--tracker").map(parseTracker),
-    useTrackers: !inputs.isOff("trackers"),
+    trackers: trackers.named,
+    useTrackers: trackers.enabled,
     maxPeers: readMaxPeers(inputs),
     downLimit: readLimit(inputs, "--down-limit"),
     upLimit: readLimit(inputs, "--up-limit"),
@@ -152,6 +128,25 @@ export function readCommonSettings(
     ...readLineOptions(inputs),
     warnings,
   };
+}
+
+/** What was given and changes nothing, in sentences for the user. */
+export function withoutEffect(
+  { dht }: Pick<PortSettings, "dht">,
+  trackers: ReturnType<typeof readTrackers>,
+): string[] {
+  return [
+    ...(!dht.enabled && dht.bootstrap !== undefined ? ["--dht-bootstrap has no effect with --no-dht"] : []),
+    ...(!trackers.enabled && trackers.named.length > 0 ? ["--tracker has no effect with --no-trackers"] : []),
+  ];
+}
+
+/** Adds `--data-dir` alone. */
+export function addDataDir(command: Command): Command {
+  return command.option(
+    "--data-dir <dir>",
+    "where everything is kept (env DATA_DIR; default: ./nano-data)",
+  );
 }
 
 /** Flags win over the environment; two names on one level must agree. @throws {UsageError} */
@@ -199,47 +194,6 @@ export function readLimit(inputs: Inputs, flag: string): number | undefined {
   const given = inputs.text(flag);
   const rate = given === undefined ? 0 : parseSize(given);
   return rate === 0 ? undefined : rate;
-}
-
-/** undefined when nothing is named: then the public routers. @throws {UsageError} */
-export function readBootstrap(inputs: Inputs): Endpoint[] | undefined {
-  const flags = inputs.list("--dht-bootstrap");
-  const variable = inputs.variable("DHT_BOOTSTRAP");
-  const given = flags.length > 0 ? flags : variable === undefined ? [] : [variable];
-  const nodes = given.flatMap(parseEndpoints);
-  return given.length === 0 ? undefined : nodes;
-}
-
-/** Upstream joins both its lists and only warns of a bad entry; ours is refused as any other flag. */
-function readPeers(inputs: Inputs, warnings: string[]): Endpoint[] {
-  const peers = inputs.list("--peer").map(parseEndpoint);
-  const variable = inputs.variable("SEED_PEERS");
-  const entries = (variable?.text ?? "").split(",").filter((entry) => entry.trim() !== "");
-  const lenient = [
-    ...inputs.list("--seed-peer"),
-    ...entries.map((entry) => ({ text: entry.trim(), name: "SEED_PEERS" })),
-  ];
-  for (const given of lenient) {
-    try {
-      peers.push(parseEndpoint(given));
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      warnings.push(`${error.message}: this entry is ignored`);
-    }
-  }
-  return peers;
-}
-
-/** An announce URL. @throws {UsageError} */
-export function parseTracker(given: Given): string {
-  const url = trackerUrl(given.text);
-  if (url === undefined) throw refused(given, "an http, https or udp URL, the last with a port");
-  return url;
-}
-
-/** Every `--x VALUE` that may come several times ends up in one list. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }
 
 function hidden(flags: string): Option {

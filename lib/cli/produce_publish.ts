@@ -6,11 +6,13 @@ import { parseUtf8, toHex } from "../bytes.ts";
 import type { PublishedSnapshot, PublishSnapshotOptions } from "../producer/publish_snapshot.ts";
 import type { CliContext } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
-import { addViewOptions, collect, Inputs, readBootstrap, readSalt, readViewSettings } from "./options.ts";
+import { collect } from "./inputs.ts";
+import { addBootstrap, readPort } from "./network_options.ts";
+import { addViewOptions, Inputs, readSalt, readViewSettings } from "./options.ts";
 import { hashLines } from "./produce_torrent.ts";
 import { withView } from "./run_view.ts";
 import { addTorrentOptions, readTorrentOptions } from "./torrent_options.ts";
-import { parseAddress, parsePort, refused } from "./values.ts";
+import { refused } from "./values.ts";
 
 /** Adds the command to its group. */
 export function addProducePublish(group: Command, context: CliContext): void {
@@ -27,12 +29,8 @@ export function addProducePublish(group: Command, context: CliContext): void {
       "--state-file <file>",
       "remembers the seq (env PUBLISHER_STATE_FILE; default: publisher_state.json beside FILE)",
     )
-    .option("--dry-run", "do everything but the put")
-    .option(
-      "--dht-bootstrap <list>",
-      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
-      collect,
-    )
+    .option("--dry-run", "do everything but the put");
+  addBootstrap(command)
     .option("--port <number>", "UDP port (env PORT; default: a free one)")
     .option("--bind <address>", "use this address only", collect);
   addViewOptions(addTorrentOptions(command));
@@ -61,16 +59,12 @@ export function addProducePublish(group: Command, context: CliContext): void {
 export function readPublishOptions(inputs: Inputs, file: string): Omit<PublishSnapshotOptions, "key"> {
   const stateFile = inputs.text("--state-file", "PUBLISHER_STATE_FILE");
   if (stateFile?.text === "") throw refused(stateFile, "a file");
-  const port = inputs.text("--port", "PORT");
+  const { port, bind, dht: { bootstrap } } = readPort(inputs, { port: 0 });
   return {
     torrent: { ...readTorrentOptions(inputs), path: resolve(file) },
     salt: readSalt(inputs),
     stateFile: stateFile === undefined ? undefined : resolve(stateFile.text),
-    dht: {
-      port: port === undefined ? 0 : parsePort(port),
-      bind: inputs.list("--bind").map(parseAddress),
-      bootstrap: readBootstrap(inputs),
-    },
+    dht: { port, bind, bootstrap },
     dryRun: inputs.isOn("--dry-run"),
   };
 }

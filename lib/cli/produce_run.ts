@@ -8,7 +8,9 @@ import type { Report } from "../events.ts";
 import type { RunOptions, RunResult } from "../producer/run.ts";
 import type { CliContext, CliMachine } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
-import { addViewOptions, collect, Inputs, readViewSettings } from "./options.ts";
+import { collect } from "./inputs.ts";
+import { addBootstrap } from "./network_options.ts";
+import { addViewOptions, Inputs, readViewSettings } from "./options.ts";
 import { readSeedOptions } from "./produce_seed.ts";
 import { hashLines } from "./produce_torrent.ts";
 import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
@@ -38,12 +40,8 @@ export function addProduceRun(group: Command, context: CliContext): void {
     .option(
       "--state-file <file>",
       "remembers the seq (env PUBLISHER_STATE_FILE; default: publisher_state.json in the folder)",
-    )
-    .option(
-      "--dht-bootstrap <list>",
-      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
-      collect,
-    )
+    );
+  addBootstrap(command)
     .option("--port <number>", "of the seeder, with --seed (env PORT; default: 6881)")
     .option("--bind <address>", "use this address only", collect);
   addMetricsOptions(addTorrentOptions(command), METRICS_PORTS.producer);

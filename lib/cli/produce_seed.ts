@@ -9,19 +9,10 @@ import type { CliContext } from "./context.ts";
 import { addKeyOptions, readSigningKey } from "./key_options.ts";
 import { addLineOptions, addSchedule, readLineOptions, readSchedule } from "./line_options.ts";
 import { addMetricsOptions, METRICS_PORTS, readMetricsAddress } from "./metrics_options.ts";
-import {
-  addViewOptions,
-  collect,
-  Inputs,
-  parseTracker,
-  readBootstrap,
-  readLimit,
-  readMaxPeers,
-  readSalt,
-  readViewSettings,
-} from "./options.ts";
+import { addPortOptions, addTrackerOptions, readPort, readTrackers } from "./network_options.ts";
+import { addViewOptions, Inputs, readLimit, readMaxPeers, readSalt, readViewSettings } from "./options.ts";
 import { withStatus } from "./run_view.ts";
-import { parseAddress, parseCount, parsePort, refused } from "./values.ts";
+import { parseCount, refused } from "./values.ts";
 
 /** Adds the command to its group. */
 export function addProduceSeed(group: Command, context: CliContext): void {
@@ -42,17 +33,8 @@ export function addProduceSeed(group: Command, context: CliContext): void {
     .option(
       "--retain <number>",
       "earlier archives kept and seeded too (env SNAPSHOT_RETENTION_COUNT; default: 0)",
-    )
-    .option("--port <number>", "TCP and UDP port, 0 for a free one (env PORT; default: 6881)")
-    .option("--bind <address>", "listen on this address only; may be repeated", collect)
-    .option(
-      "--dht-bootstrap <list>",
-      "HOST:PORT,... instead of the public routers (env DHT_BOOTSTRAP)",
-      collect,
-    )
-    .option("--no-dht", "do not use the DHT, and so publish nothing")
-    .option("--tracker <url>", "also tell this tracker, http(s) or udp; may be repeated", collect)
-    .option("--no-trackers", "tell no tracker, not even the torrent's own")
+    );
+  addTrackerOptions(addPortOptions(command, { noDht: "do not use the DHT, and so publish nothing" }))
     .option("--up-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
     .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`);
   addSchedule(addLineOptions(command));
@@ -80,7 +62,6 @@ export function readSeedOptions(inputs: Inputs): Omit<SeedOptions, "key"> {
   if (outputDir?.text === "") throw refused(outputDir, "a folder");
   const stateFile = inputs.text("--state-file", "PUBLISHER_STATE_FILE");
   if (stateFile?.text === "") throw refused(stateFile, "a file");
-  const port = inputs.text("--port", "PORT");
   const retain = inputs.text("--retain", "SNAPSHOT_RETENTION_COUNT");
   return {
     outputDir: resolve(outputDir?.text ?? "."),
@@ -88,19 +69,14 @@ export function readSeedOptions(inputs: Inputs): Omit<SeedOptions, "key"> {
     stateFile: stateFile === undefined ? undefined : resolve(stateFile.text),
     retain: retain === undefined || retain.text === "0" ? 0 : parseCount(retain, MOST_RETAINED),
     line: {
-      port: port === undefined ? 6881 : parsePort(port),
-      bind: inputs.list("--bind").map(parseAddress),
-      dht: { enabled: !inputs.isOff("dht"), bootstrap: readBootstrap(inputs) },
+      ...readPort(inputs),
       maxPeers: readMaxPeers(inputs),
       downLimit: undefined,
       upLimit: readLimit(inputs, "--up-limit"),
       ...readLineOptions(inputs),
       schedule: readSchedule(inputs),
     },
-    trackers: {
-      enabled: !inputs.isOff("trackers"),
-      named: inputs.list("--tracker").map(parseTracker),
-    },
+    trackers: readTrackers(inputs),
   };
 }
 

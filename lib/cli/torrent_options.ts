@@ -5,7 +5,8 @@ import type { CreateOptions } from "../producer/create.ts";
 import { MAX_PIECE_LENGTH, MIN_PIECE_LENGTH } from "../producer/piece_length.ts";
 import { STREAM_TRACKERS } from "../stream.ts";
 import { isPowerOfTwo } from "../torrent/merkle.ts";
-import { collect, type Inputs, parseTracker } from "./options.ts";
+import { collect, type Inputs } from "./inputs.ts";
+import { parseTracker } from "./network_options.ts";
 import { type Given, refused } from "./values.ts";
 
 /** Adds the options. */

@@ -3,12 +3,11 @@
 import { type Command, Option } from "commander";
 import { webSeedUrl } from "../torrent/urls.ts";
 import type { WebSeedSettings } from "../torrent/web_seeds.ts";
-import type { Inputs } from "./inputs.ts";
+import { collect, type Inputs } from "./inputs.ts";
 import { type Given, parseChoice, parseSize, refused } from "./values.ts";
 
 /** Adds them to a command. */
 export function addWebSeedOptions(command: Command): Command {
-  const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value];
   return command
     .option("--web-seed <url>", "a server that has the file too; may be repeated (env WEB_SEED_URL)", collect)
     .option(

@@ -1,16 +1,19 @@
-// What a thing is, without unpacking it, asking anybody or writing anywhere: the job of `nano-snap inspect`.
+// What a thing is, without unpacking it or writing anywhere: the job of `nano-snap inspect`. Nobody is asked, unless what
+// a magnet names is to be asked of its peers.
 
-import { OperationFailed, VerificationFailed } from "../errors.ts";
+import { OperationFailed, UsageError, VerificationFailed } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { BadArchive, sourceOf } from "../extract/archive.ts";
 import { type ArchiveListing, listArchive } from "../extract/listing.ts";
 import type { Examination, ExaminationJob } from "../ledger/examination.ts";
 import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
 import { minimumNode } from "../ledger/node_version.ts";
+import { readSource } from "../mirror/target.ts";
 import type { Magnet } from "../torrent/magnet.ts";
 import type { Metainfo } from "../torrent/metainfo.ts";
+import { type Found, learnSource, type TorrentSource } from "./find_torrent.ts";
 import type { InspectMachine } from "./machine.ts";
-import { subjectOf } from "./subject.ts";
+import { type Subject, subjectOf } from "./subject.ts";
 
 /** What is to be looked at. */
 export interface InspectOptions {
@@ -20,11 +23,21 @@ export interface InspectOptions {
   readonly full: boolean;
 }
 
+/** A torrent: in a file, or as its peers describe it. */
+export interface InspectedTorrent {
+  readonly kind: "torrent";
+  /** undefined for one that is in no file. */
+  readonly path: string | undefined;
+  readonly metainfo: Metainfo;
+  /** Who signed it as the newest, where that is what was asked. */
+  readonly signed?: Found["signed"];
+}
+
 /** What was found out. */
 export type Inspected =
   | { readonly kind: "magnet"; readonly magnet: Magnet }
   | { readonly kind: "info-hash"; readonly bytes: Uint8Array }
-  | { readonly kind: "torrent"; readonly path: string; readonly metainfo: Metainfo }
+  | InspectedTorrent
   | ({ readonly kind: "archive"; readonly path: string; readonly size: number } & ArchiveListing)
   | InspectedLedger;
 
@@ -42,6 +55,7 @@ export interface InspectedLedger {
 /**
  * Finds out what something is.
  *
+ * @param others Asked what the torrent of a magnet or an info-hash is; undefined when nobody is to be asked.
  * @throws {VerificationFailed} When it is damaged where it was looked at, or of no kind that we know.
  */
 export async function inspect(
@@ -49,8 +63,10 @@ export async function inspect(
   machine: InspectMachine,
   report: Report,
   signal: AbortSignal,
+  others?: TorrentSource,
 ): Promise<Inspected> {
   const subject = subjectOf(word, machine.files);
+  if (others !== undefined) return await inspectLearnt(subject, word, machine, others);
   switch (subject.kind) {
     case "magnet":
     case "torrent":
@@ -66,6 +82,20 @@ export async function inspect(
         `Cannot tell what ${subject.path} is: it does not begin as a torrent, an archive or a ledger`,
       );
   }
+}
+
+async function inspectLearnt(
+  subject: Subject,
+  word: string,
+  { files }: InspectMachine,
+  others: TorrentSource,
+): Promise<InspectedTorrent> {
+  if (subject.kind !== "magnet" && subject.kind !== "infoHash") {
+    throw new UsageError(`--fetch asks peers what a magnet or an info-hash names: ${word} is here`);
+  }
+  const source = subject.kind === "magnet" ? { kind: "magnet" as const, text: word } : subject;
+  const { metainfo, signed } = await learnSource(readSource(source, files), others);
+  return { kind: "torrent", path: undefined, metainfo, ...(signed && { signed }) };
 }
 
 /** Shows how far an examination is. */

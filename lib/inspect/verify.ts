@@ -1,6 +1,6 @@
-// Proves what lies on disk, with nothing but what lies on disk: the job of `nano-snap verify`. Whatever can be checked
-// of a file is checked: its bytes against its torrent, who signed for that torrent, an archive by unpacking it to
-// nowhere, a ledger page by page.
+// Proves what lies on disk: the job of `nano-snap verify`. Whatever can be checked of a file is checked: its bytes against
+// its torrent, who signed for that torrent, an archive by unpacking it to nowhere, a ledger page by page. Only a torrent
+// that is not here is asked for.
 
 import { basename, join } from "node:path";
 import { toHex } from "../bytes.ts";
@@ -13,7 +13,14 @@ import { isCurrent } from "../mirror/installed.ts";
 import { signedItemOf } from "../mirror/mirror_state.ts";
 import type { Metainfo } from "../torrent/metainfo.ts";
 import type { Check } from "./checks.ts";
-import { findTorrent, installedAt, metaBeside, type NamedTorrent } from "./find_torrent.ts";
+import {
+  type Found,
+  installedAt,
+  metaBeside,
+  type Named,
+  TorrentFinder,
+  type TorrentSource,
+} from "./find_torrent.ts";
 import { checkLedger } from "./ledger_check.ts";
 import type { InspectMachine } from "./machine.ts";
 import { checkPieces } from "./pieces_check.ts";
@@ -23,7 +30,8 @@ import { type FileSubject, fileSubject } from "./subject.ts";
 export interface VerifyOptions {
   /** Absolute. A file, a torrent's folder, or a data directory. */
   readonly path: string;
-  readonly torrent: NamedTorrent | undefined;
+  /** What to compare with; undefined for what is known of it here. */
+  readonly torrent: Named | undefined;
   /** Whose signature counts. */
   readonly authorityKey: Uint8Array;
   readonly salt: Uint8Array;
@@ -40,6 +48,7 @@ export interface Verified {
 /**
  * Checks all that can be checked.
  *
+ * @param others Told of torrents that are not here; undefined when nobody is to be asked.
  * @throws {UsageError} When there is nothing to check it by.
  * @throws {PathUnusable | MetainfoInvalid | OperationFailed} What is wrong with its content is no error, but a check.
  */
@@ -48,11 +57,14 @@ export async function verify(
   machine: InspectMachine,
   report: Report,
   signal: AbortSignal,
+  others?: TorrentSource,
 ): Promise<Verified> {
   const startedMs = machine.clock.nowMs();
+  const { torrent: named, authorityKey: publicKey, salt } = options;
+  const finder = new TorrentFinder({ named, stream: { publicKey, salt }, files: machine.files, others });
   const checks: Check[] = [];
   for (const path of subjectsIn(options, machine)) {
-    checks.push(...await new Verification(options, path, { machine, report, signal }).checks());
+    checks.push(...await new Verification(options, path, { machine, finder, report, signal }).checks());
   }
   const isGood = checks.every(({ result }) => result !== "bad");
   return { path: options.path, isGood, checks, elapsedMs: machine.clock.nowMs() - startedMs };
@@ -63,7 +75,8 @@ function subjectsIn({ path, torrent }: VerifyOptions, { files }: InspectMachine)
   const facts = files.stat(path);
   if (facts === undefined) throw new PathUnusable(`Cannot read ${path}: there is no such file or folder`);
   if (facts.kind !== "directory") return [path];
-  if (torrent !== undefined || files.stat(`${path}.torrent`) !== undefined) return [path];
+  const isNamed = torrent !== undefined && torrent.kind !== "newest";
+  if (isNamed || files.stat(`${path}.torrent`) !== undefined) return [path];
   const kept = [ARCHIVE_NAME, LEDGER_NAME].map((name) => join(path, name));
   const there = kept.filter((one) => files.stat(one)?.kind === "file");
   if (there.length > 0) return there;
@@ -72,20 +85,24 @@ function subjectsIn({ path, torrent }: VerifyOptions, { files }: InspectMachine)
   );
 }
 
+/** What a verification works with. */
+interface Means {
+  readonly machine: InspectMachine;
+  readonly finder: TorrentFinder;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
 /** Of one file, or of a torrent's folder. */
 class Verification {
   readonly #options: VerifyOptions;
   readonly #path: string;
-  readonly #means: {
-    readonly machine: InspectMachine;
-    readonly report: Report;
-    readonly signal: AbortSignal;
-  };
+  readonly #means: Means;
 
   constructor(
     options: VerifyOptions,
     path: string,
-    means: { machine: InspectMachine; report: Report; signal: AbortSignal },
+    means: Means,
   ) {
     this.#options = options;
     this.#path = path;
@@ -96,9 +113,12 @@ class Verification {
     const { files } = this.#means.machine;
     const isFolder = files.stat(this.#path)?.kind === "directory";
     const subject = isFolder ? undefined : fileSubject(this.#path, files);
-    const torrent = findTorrent(this.#path, this.#options.torrent, files);
+    const found = await this.#means.finder.of(this.#path);
     const checks: Check[] = [];
-    if (torrent !== undefined) checks.push(...this.#pointer(torrent), await this.#pieces(torrent, isFolder));
+    if (found !== undefined) checks.push(...this.#pointer(found, subject));
+    if (found !== undefined && !isOfArchive(found, subject)) {
+      checks.push(await this.#pieces(found.metainfo, isFolder));
+    }
     if (subject?.kind === "archive") checks.push(await this.#archive());
     if (subject?.kind === "ledger") checks.push(...await checkLedger(this.#path, this.#means));
     if (subject !== undefined) checks.push(...this.#broken(subject, checks.length), ...this.#record());
@@ -111,8 +131,10 @@ class Verification {
     return checks;
   }
 
-  /** Who signed for this torrent, where a mirror wrote that down. */
-  #pointer({ info }: Metainfo): Check[] {
+  /** Who signed for this torrent: by what was just found, or where a mirror wrote that down. */
+  #pointer(found: Found, subject: FileSubject | undefined): Check[] {
+    const { metainfo: { info }, signed } = found;
+    if (signed !== undefined) return [this.#newest(nameOf(info), signed, isOfArchive(found, subject))];
     const { authorityKey: publicKey, salt } = this.#options;
     const about = { path: this.#path, check: "pointer" } as const;
     const meta = metaBeside(this.#path, this.#means.machine.files);
@@ -131,6 +153,18 @@ class Verification {
       }];
     }
     return [{ ...about, result: "good", detail: `signed by ${who} at seq ${item.seq}` }];
+  }
+
+  #newest(name: string, { stream, seq }: NonNullable<Found["signed"]>, isUnpacked: boolean): Check {
+    const about = { path: this.#path, check: "pointer" } as const;
+    const newest = `${toHex(stream.publicKey)} signed torrent ${shortHash(name)} last, at seq ${seq}`;
+    if (!isUnpacked) return { ...about, result: "good", detail: newest };
+    const installed = installedAt(this.#path, this.#means.machine.files);
+    if (installed?.v2 === name) return { ...about, result: "good", detail: `unpacked from what ${newest}` };
+    const from = installed === undefined
+      ? "nothing says of which snapshot this ledger is"
+      : `this ledger was unpacked from torrent ${shortHash(installed.v2)}`;
+    return { ...about, result: "warning", detail: `${newest}; ${from}` };
   }
 
   #pieces(torrent: Metainfo, isFolder: boolean): Promise<Check> {
@@ -191,4 +225,9 @@ class Verification {
     }
     return [{ ...about, result: "warning", detail: `touched since it was finished from torrent ${name}` }];
   }
+}
+
+/** A ledger has none of the bytes of the archive that it was in: what can be said of it is which archive that was. */
+function isOfArchive({ metainfo: { info }, signed }: Found, subject: FileSubject | undefined): boolean {
+  return signed !== undefined && subject?.kind === "ledger" && info.isSingleFile && info.name !== LEDGER_NAME;
 }

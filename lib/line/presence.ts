@@ -25,6 +25,8 @@ export interface PresenceOptions {
   /** Addresses that we listen on; empty means all. */
   readonly bind: readonly string[];
   readonly stats: () => TransferStats;
+  /** Who is gone in a moment and gives nothing looks in the DHT without a word; trackers name nobody to such. */
+  readonly isSilent?: boolean;
   readonly report: Report;
   /** Ends the announcing; trackers that know us then hear of it. */
   readonly signal: AbortSignal;
@@ -79,7 +81,8 @@ export class Presence implements AsyncDisposable {
 
   /** Announces ourselves in the DHT and learns of others, again and again. */
   async #huntFor(infoHash: Uint8Array, source: PeerSource): Promise<void> {
-    const { machine: { clock }, line, swarm, signal } = this.#options;
+    const { machine: { clock }, line, swarm, isSilent = false, signal } = this.#options;
+    const dht = line.dht!;
     const onPeer = (peer: Endpoint) => line.session.learn(swarm, peer, source);
     const hunt = new Hunt();
     const beacon = new Beacon();
@@ -89,7 +92,9 @@ export class Presence implements AsyncDisposable {
         ? beacon.isDue(clock.nowMs())
         : hunt.isDue(clock.nowMs(), swarm.connections, line.maxPeers);
       if (!isDue) continue;
-      const { stored } = await line.dht!.announce(infoHash, line.port, { signal, onPeer });
+      const { stored } = isSilent
+        ? { ...await dht.getPeers(infoHash, { signal, onPeer }), stored: 0 }
+        : await dht.announce(infoHash, line.port, { signal, onPeer });
       hunt.onLook(clock.nowMs(), swarm.connections);
       beacon.onAnnounce(clock.nowMs(), stored);
     }

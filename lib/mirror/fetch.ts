@@ -3,7 +3,6 @@
 
 import { chanceFrom } from "../chance.ts";
 import { Interrupted, NetworkStalled } from "../errors.ts";
-import type { Phase, Report } from "../events.ts";
 import type { Clock, Endpoint } from "../ports.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { Advance } from "../torrent/advance.ts";
@@ -14,92 +13,16 @@ import { BLOCK_BYTES, Layout, type PieceIndex } from "../torrent/layout.ts";
 import { type Info, type Metainfo, parseInfo } from "../torrent/metainfo.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
 import { Swarm, type SwarmListener } from "../torrent/swarm.ts";
-import { runWebSeeds, type WebSeedSettings, webSeedsOf } from "../torrent/web_seeds.ts";
+import { runWebSeeds, webSeedsOf } from "../torrent/web_seeds.ts";
 import { Content } from "./content.ts";
-import type { ArchiveSpace, ContentOptions } from "./content_options.ts";
-import type { WholeCopy } from "./content_options.ts";
-import type { DataPaths } from "./data_dir.ts";
-import type { Line } from "../line/line.ts";
-import type { Machine } from "./machine.ts";
+import type { ContentOptions } from "./content_options.ts";
+import type { Fetched, FetchHashesOptions, FetchOptions } from "./fetch_options.ts";
 import { PassingContent } from "./passing.ts";
 import { PeerCache } from "./peer_cache.ts";
-import { hashesOfTarget, type Target } from "./target.ts";
+import { hashesOfTarget } from "./target.ts";
 import { newPeerId, Presence } from "../line/presence.ts";
-import { trackerLists, type TrackerSettings } from "../line/trackers.ts";
-
-/** How much of something is done. */
-export interface Share {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-}
-
-/** What comes, as who reads it sees it. */
-export interface Feed {
-  bytesPerSecond(): number;
-  /** More may be fetched than a moment ago: peers that were done are asked again. */
-  wake(): void;
-}
-
-/** Somebody who reads the content while it comes. */
-export interface ContentReader {
-  /** The content's place is open and what is there is known. Called once, before more comes. */
-  begin(content: Content | PassingContent, feed: Feed): void;
-  /** One more piece is verified and written. Must not throw, must not wait. */
-  onGoodPiece(piece: PieceIndex): void;
-  /** Rejects when there is no sense in fetching on. */
-  readonly failed: Promise<never>;
-  /** undefined before there is any. */
-  readonly progress: Share | undefined;
-}
-
-export interface FetchOptions {
-  readonly machine: Machine;
-  readonly paths: DataPaths;
-  readonly line: Line;
-  readonly target: Target;
-  /** Peers named by the user. Hosts may be names. */
-  readonly peers: readonly Endpoint[];
-  readonly trackers: TrackerSettings;
-  /** undefined for the torrent's own and no others. */
-  readonly webSeeds?: WebSeedSettings | undefined;
-  /** Addresses that the line listens on; empty means all. */
-  readonly bind: readonly string[];
-  /** Check again whatever is on disk already. */
-  readonly force: boolean;
-  /** Give up after so long without data that brings the download on; 0 waits for ever. */
-  readonly stallTimeoutMs: number;
-  readonly client: string;
-  /** Called when the metadata is checked, before anything is written: throws to refuse the torrent. */
-  readonly onInfo: (info: Info) => void;
-  /** Called when it is known how much is still to come, before the first byte is written: throws to refuse. */
-  readonly examineSpace?: (archive: ArchiveSpace) => void;
-  readonly onPhase: (phase: Phase) => void;
-  /** Whole snapshots on this disk, which are read and never touched. */
-  readonly wholes?: readonly WholeCopy[];
-  /** Told at the start of the torrent's swarm, for whoever counts. */
-  readonly onSwarm?: (swarm: Swarm) => void;
-  /** Awaited once the torrent is understood, before its content is opened. `layersReady`: all its hashes are here. */
-  readonly gate?: (torrent: HashedTorrent, layersReady: Promise<void>) => Promise<void>;
-  /**
-   * Awaited once all is here, on stable storage, and recorded as such: connected peers are served until it resolves or
-   * the signal aborts. The content may be renamed meanwhile.
-   */
-  readonly onWhole?: (fetched: Fetched) => Promise<void>;
-  /** Somebody who reads the content while it comes. */
-  readonly reader?: ContentReader | undefined;
-  /** Pieces go once the reader has passed them: see passing.ts. Needs a reader. */
-  readonly isPassing?: boolean;
-  readonly report: Report;
-  readonly signal: AbortSignal;
-}
-
-export interface Fetched {
-  readonly info: Info;
-  /** The file, or the folder of a torrent of several: in `incoming/`, or where it is to stay already. */
-  readonly path: string;
-  /** Bytes of content that came from others in this run. */
-  readonly downloadedBytes: number;
-}
+import { trackerLists } from "../line/trackers.ts";
+import { unwritten } from "../unwritten_files.ts";
 
 /**
  * Runs until every piece is here and on stable storage.
@@ -108,11 +31,27 @@ export interface Fetched {
  * @throws The signal's reason when it aborts; everything whole is then kept.
  */
 export function fetchTorrent(options: FetchOptions): Promise<Fetched> {
-  return new Fetch(options).run();
+  const fetch = new Fetch(options);
+  return fetch.run(() => fetch.content());
+}
+
+/**
+ * Runs until it is known what is in the torrent and what each of its pieces hashes to. Nothing is asked for that is
+ * content, nothing is written below `paths`, and the DHT is not told that anybody is here.
+ *
+ * @throws {NetworkStalled | VerificationFailed} The signal's reason when it aborts.
+ */
+export function fetchHashes(options: FetchHashesOptions): Promise<HashedTorrent> {
+  const { machine } = options;
+  const nothing = { force: false, onInfo: () => {}, onPhase: () => {} };
+  const reading = { ...machine, client: machine.client, files: unwritten(machine.files) };
+  const fetch = new Fetch({ ...options, ...nothing, machine: reading }, { isHashesOnly: true });
+  return fetch.run(() => fetch.hashes());
 }
 
 class Fetch implements SwarmListener {
   readonly #options: FetchOptions;
+  readonly #isHashesOnly: boolean;
   readonly #clock: Clock;
   readonly #swarm: Swarm;
   readonly #presence: Presence;
@@ -132,8 +71,9 @@ class Fetch implements SwarmListener {
   #lastProgressMs: number;
   #lastComplaintMs: number;
 
-  constructor(options: FetchOptions) {
+  constructor(options: FetchOptions, { isHashesOnly } = { isHashesOnly: false }) {
     this.#options = options;
+    this.#isHashesOnly = isHashesOnly;
     const { machine, line, target, client, bind, report } = options;
     const peerId = newPeerId(machine);
     this.#clock = machine.clock;
@@ -158,6 +98,7 @@ class Fetch implements SwarmListener {
       peerId,
       bind,
       stats: () => this.#stats(),
+      isSilent: isHashesOnly,
       report,
       signal: this.#stop.signal,
     });
@@ -165,7 +106,7 @@ class Fetch implements SwarmListener {
     options.onSwarm?.(this.#swarm);
   }
 
-  async run(): Promise<Fetched> {
+  async run<T>(job: () => Promise<T>): Promise<T> {
     const { line, signal, reader } = this.#options;
     const onAbort = () => this.#broken.reject(signal.reason);
     if (signal.aborted) onAbort();
@@ -179,9 +120,9 @@ class Fetch implements SwarmListener {
       this.#spawn(this.#tickForEver());
       this.#spawn(this.#learnNamedPeers());
       this.#learnCachedPeers();
-      const fetched = await this.#fetch();
+      const result = await job();
       isWhole = true;
-      return fetched;
+      return result;
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#stop.abort();
@@ -232,18 +173,11 @@ class Fetch implements SwarmListener {
     void this.#options.line.dht?.tryNode(endpoint);
   }
 
-  async #fetch(): Promise<Fetched> {
-    const { target, onInfo, onPhase, onWhole, reader } = this.#options;
-    this.#hunt(hashesOfTarget(target));
-    if (target.metainfo === undefined) onPhase("downloading_metadata");
-    const metainfo = target.metainfo ?? await this.#metadata();
-    const { info } = metainfo;
-    onInfo(info);
-    const layout = Layout.of(info);
-    const layers = info.kind === "v1" ? undefined : new PieceLayers(layout, metainfo.pieceLayers);
-    this.#swarm.learnInfo(info, layout, layers);
-    if (layers?.isComplete !== false) this.#layersCame.resolve();
-    await this.#passGate({ info, layout, layers });
+  async content(): Promise<Fetched> {
+    const { onPhase, onWhole, reader } = this.#options;
+    const torrent = await this.#understand();
+    const { info, layout, layers } = torrent;
+    await this.#passGate(torrent);
     onPhase("checking");
     const content = await this.#openContent(info, layout, layers);
     this.#content = content;
@@ -266,6 +200,26 @@ class Fetch implements SwarmListener {
     return fetched;
   }
 
+  async hashes(): Promise<HashedTorrent> {
+    const torrent = await this.#understand();
+    await this.#unlessBroken(this.#layersCame.promise);
+    return torrent;
+  }
+
+  /** What the torrent holds. The hashes of its pieces may still be coming. */
+  async #understand(): Promise<HashedTorrent> {
+    const { target, onInfo, onPhase } = this.#options;
+    this.#hunt(hashesOfTarget(target));
+    if (target.metainfo === undefined) onPhase("downloading_metadata");
+    const { info, pieceLayers } = target.metainfo ?? await this.#metadata();
+    onInfo(info);
+    const layout = Layout.of(info);
+    const layers = info.kind === "v1" ? undefined : new PieceLayers(layout, pieceLayers);
+    this.#swarm.learnInfo(info, layout, layers);
+    if (layers?.isComplete !== false) this.#layersCame.resolve();
+    return { info, layout, layers };
+  }
+
   async #passGate(torrent: HashedTorrent): Promise<void> {
     const { gate } = this.#options;
     if (gate === undefined) return;
@@ -282,6 +236,7 @@ class Fetch implements SwarmListener {
       `Received metadata: ${info.name}, ${info.totalLength} bytes in ${info.pieceCount} pieces`,
     );
     this.#hunt(hashesOf(info));
+    this.#lastProgressMs = this.#clock.nowMs();
     return { info, pieceLayers: new Map(), trackers: [], webSeeds: [] };
   }
 
@@ -421,7 +376,7 @@ class Fetch implements SwarmListener {
     this.#broken.reject(
       new NetworkStalled(
         `Cannot fetch ${shortHash(target.name)}: no data for ${time}, ${this.#whyNothing()}; ` +
-          `${this.#options.isPassing === true ? "" : "what is whole is kept, "}` +
+          `${this.#isHashesOnly || this.#options.isPassing === true ? "" : "what is whole is kept, "}` +
           "try again later or name a peer with --peer HOST:PORT",
       ),
     );
@@ -433,10 +388,13 @@ class Fetch implements SwarmListener {
     if (this.#swarm.connections === 0) {
       return `No connected peers or seeds, ${known} known ${known === 1 ? "address" : "addresses"}`;
     }
-    const what = this.#swarm.download === undefined
-      ? "the torrent's metadata"
-      : "a piece that is missing here";
+    const hasContent = this.#swarm.download !== undefined;
+    const what = hasContent ? "a piece that is missing here" : this.#missingOfTorrent();
     return `${this.#swarm.connections} connected peers, none sends ${what}`;
+  }
+
+  #missingOfTorrent(): string {
+    return this.#swarm.info === undefined ? "the torrent's metadata" : "the hashes of its pieces";
   }
 
   #wake(): void {

@@ -10,7 +10,7 @@ import { findArchive } from "../extract/folder.ts";
 import type { Candidate } from "../snapshot/discover.ts";
 import { filePathsIn, nameOf } from "./content_options.ts";
 import type { DataPaths } from "./data_dir.ts";
-import type { Fetched } from "./fetch.ts";
+import type { Fetched } from "./fetch_options.ts";
 import { writeInstalled } from "./installed.ts";
 import type { LedgerPlace, SnapshotName } from "./ledger_place.ts";
 import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";

@@ -12,12 +12,13 @@ import { formatSeconds } from "../format.ts";
 import { Line } from "../line/line.ts";
 import type { Candidate } from "../snapshot/discover.ts";
 import { parsePointer } from "../snapshot/pointer.ts";
-import { type Stream, TrustStore } from "../snapshot/trust.ts";
+import type { Stream } from "../snapshot/trust.ts";
 import { DataDir, type DataPaths } from "./data_dir.ts";
 import type { FollowMachine, FollowOptions } from "./follow_options.ts";
 import { Follower } from "./follow_run.ts";
 import { readInstalled } from "./installed.ts";
-import { readMirrorState, readSnapshotMeta, signedItemOf, vouchedSeq } from "./mirror_state.ts";
+import { signedItemOf } from "./mirror_state.ts";
+import { readTrusted } from "./trusted.ts";
 
 /**
  * Follows the authority until the signal aborts.
@@ -85,24 +86,18 @@ function readKnown(
   stream: Stream,
   report: Report,
 ) {
-  const trust = TrustStore.open({ files, path: paths.trust, report });
-  const state = readMirrorState(files, paths.mirrorState);
-  const meta = readSnapshotMeta(files, paths.snapshotMeta);
+  const { trust, state, meta } = readTrusted(files, paths, stream, report);
   const installed = readInstalled(files, paths.installed);
-  for (const { warning } of [state, meta, installed]) {
-    if (warning !== undefined) {
-      report({ kind: "note", level: "warning", logger: "mirror.watcher", text: warning });
-    }
+  if (installed.warning !== undefined) {
+    report({ kind: "note", level: "warning", logger: "mirror.watcher", text: installed.warning });
   }
-  const authority = { keyHex: toHex(stream.publicKey), salt: new TextDecoder().decode(stream.salt) };
-  trust.vouch(stream, vouchedSeq(state.value, meta.value, authority) ?? 0);
-  const signed = signedItemOf(meta.value, stream);
+  const signed = signedItemOf(meta, stream);
   const floor = trust.floor(stream);
   const isNewer = signed !== undefined && signed.seq >= floor.seq && floor.value === undefined;
   if (isNewer) trust.accept(signed);
-  const { last_info_hash, last_seq } = state.value;
+  const { last_info_hash, last_seq } = state;
   // Upstream may have raised its seq without writing the signature again: what was signed names the snapshot still.
-  const isLast = signed !== undefined && meta.value["torrent_info_hash"] === last_info_hash;
+  const isLast = signed !== undefined && meta["torrent_info_hash"] === last_info_hash;
   const item = trust.accepted(stream) ?? (isLast ? signed : undefined);
   const pointer = item && parsePointer(item.value);
   const accepted: Candidate | undefined = pointer === undefined ? undefined : { pointer, item: item! };

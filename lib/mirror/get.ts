@@ -10,11 +10,11 @@ import { Interrupted, PathUnusable, SnapError } from "../errors.ts";
 import type { Fetching, Phase, Report } from "../events.ts";
 import { formatSeconds, shortHash } from "../format.ts";
 import { type Candidate, discover } from "../snapshot/discover.ts";
-import { TrustStore } from "../snapshot/trust.ts";
 import type { Info } from "../torrent/metainfo.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
 import { DataDir, DataPaths, LEDGER_NAME } from "./data_dir.ts";
-import { type Fetched, fetchTorrent } from "./fetch.ts";
+import { fetchTorrent } from "./fetch.ts";
+import type { Fetched } from "./fetch_options.ts";
 import { finish } from "./finish.ts";
 import { refuseForeignFolder } from "./folder_place.ts";
 import { type Installed, isCurrent, readInstalled, writeInstalled } from "./installed.ts";
@@ -22,13 +22,14 @@ import { DataPlace, type LedgerPlace, type SnapshotName } from "./ledger_place.t
 import { discardNamed } from "./leftovers.ts";
 import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
-import { readMirrorState, readSnapshotMeta, vouchedSeq, writeMirrorState } from "./mirror_state.ts";
+import { readSnapshotMeta, writeMirrorState } from "./mirror_state.ts";
 import { refuseName } from "./names.ts";
 import type { GetOptions, GetResult } from "./options.ts";
 import { unwritten } from "../unwritten_files.ts";
 import { Unpacking } from "./unpacking.ts";
 import { ageWarning, ledgerAt, publishedMs, summaryOf } from "./snapshot_facts.ts";
 import { type Named, ofPointer, readSource, type Target, withSaved } from "./target.ts";
+import { readTrusted } from "./trusted.ts";
 
 /**
  * Gets a snapshot.
@@ -174,18 +175,12 @@ class Run {
   }
 
   async #discover(line: Line): Promise<Candidate> {
-    const paths = this.#paths;
     const { files, clock } = this.#machine;
     const report = this.#report;
     const publicKey = this.#named?.kind === "authority" ? this.#named.publicKey : this.#options.authorityKey;
     const salt = this.#named?.kind === "authority" ? this.#named.salt : this.#options.salt;
-    const trust = TrustStore.open({ files, path: paths.trust, report });
-    const state = readMirrorState(files, paths.mirrorState);
-    const meta = readSnapshotMeta(files, paths.snapshotMeta);
-    for (const { warning } of [state, meta]) if (warning !== undefined) this.#note("warning", warning);
-    const authority = { keyHex: toHex(publicKey), salt: new TextDecoder().decode(salt) };
-    trust.vouch({ publicKey, salt }, vouchedSeq(state.value, meta.value, authority) ?? 0);
-    this.#note("info", `Verification using PRODUCER_SIGNING_PUBKEY: ${authority.keyHex}`);
+    const { trust } = readTrusted(files, this.#paths, { publicKey, salt }, report);
+    this.#note("info", `Verification using PRODUCER_SIGNING_PUBKEY: ${toHex(publicKey)}`);
     this.#enter("discovering");
     const { discoverTimeoutMs } = this.#options;
     const limit = discoverTimeoutMs === Infinity

@@ -13,7 +13,7 @@ import { PieceGate } from "../extract/gate.ts";
 import type { PieceIndex } from "../torrent/layout.ts";
 import { type Reader, ReadWindow, tailPieces } from "../torrent/read_window.ts";
 import type { Content } from "./content.ts";
-import type { ContentReader, Feed, Share } from "./fetch.ts";
+import type { ContentReader, Feed, Share } from "./fetch_options.ts";
 import type { LedgerPlace } from "./ledger_place.ts";
 import type { Machine } from "./machine.ts";
 import { PassingContent } from "./passing.ts";

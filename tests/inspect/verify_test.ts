@@ -91,16 +91,22 @@ Deno.test("verify --torrent and --magnet name the torrent; a longer file is bad"
     "good",
   ]]);
   const magnet = JSON.parse((await run("inspect", moved, "--json")).stdout).magnet;
-  const unknown = await run("verify", path, "--magnet", magnet);
+  const alone = ["--no-dht", "--no-lsd", "--no-trackers"];
+  const unknown = await run("verify", path, "--magnet", magnet, ...alone);
   assert.equal(unknown.exitCode, 2);
-  assert.match(unknown.stderr, /The torrent of that magnet is not here, and verify asks nobody/);
+  assert.match(
+    unknown.stderr,
+    /Cannot ask anybody what torrent [0-9a-f]{16} is: name a --peer or a --tracker/,
+  );
+  assert.equal((await run("verify", path, "--latest", ...alone)).exitCode, 2);
   Deno.renameSync(moved, torrent);
   assert.deepEqual(rows((await verified(path, "--magnet", magnet)).checks)[0], ["pieces", "good"]);
   Deno.writeFileSync(path, new Uint8Array(3), { append: true });
   const longer = await verified(path, "--torrent", torrent);
   assert.equal(longer.checks[0]!.result, "bad");
   assert.match(longer.checks[0]!.detail, /is 3 bytes too long$/);
-  assert.equal((await run("verify", path, "--torrent", torrent, "--magnet", magnet)).exitCode, 2);
+  const two = [["--torrent", torrent, "--magnet", magnet], ["--latest", "--magnet", magnet]];
+  for (const words of two) assert.equal((await run("verify", path, ...words)).exitCode, 2);
 });
 
 Deno.test("verify tries an archive by its own checksums, and writes nothing", async () => {

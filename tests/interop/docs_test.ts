@@ -26,7 +26,7 @@ Deno.test({
     Deno.mkdirSync(bin);
     // The two options that have no variable keep the program on loopback.
     const program = `#!/bin/sh
-[ "$1" = get ] && set -- "$@" --bind 127.0.0.1 --no-trackers
+case "$*" in get*|*--latest*) set -- "$@" --bind 127.0.0.1 --no-trackers;; esac
 exec "${Deno.execPath()}" run --quiet -A "${join(ROOT, "main.ts")}" "$@"
 `;
     // As from a checkout, with the Deno that is running.

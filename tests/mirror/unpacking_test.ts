@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { VerificationFailed } from "../../lib/errors.ts";
 import type { Extracted, Extractor, ExtractRequest } from "../../lib/extract/extractor.ts";
 import { systemFiles } from "../../lib/io/files.ts";
-import type { Feed } from "../../lib/mirror/fetch.ts";
+import type { Feed } from "../../lib/mirror/fetch_options.ts";
 import type { Machine } from "../../lib/mirror/machine.ts";
 import { PassingContent } from "../../lib/mirror/passing.ts";
 import { DataPlace } from "../../lib/mirror/ledger_place.ts";

@@ -1,0 +1,49 @@
+// Flags and variables of asking peers what a torrent is, for the commands that fetch nothing.
+
+import type { Command } from "commander";
+import type { LearnOptions } from "../mirror/learn.ts";
+import type { Inputs } from "./inputs.ts";
+import { readLineOptions } from "./line_options.ts";
+import {
+  addPeerOptions,
+  addPortOptions,
+  addTrackerOptions,
+  readPeers,
+  readPort,
+  readTrackers,
+} from "./network_options.ts";
+import { withoutEffect } from "./options.ts";
+import { parseDurationMs } from "./values.ts";
+
+/** Adds them. The port is a free one, whatever PORT says: that is a mirror's, which may go on beside it. */
+export function addLearnOptions(command: Command): Command {
+  return addTrackerOptions(addPeerOptions(addPortOptions(command, { port: "default: 0" })))
+    .option("--no-lsd", "do not look for peers in the local network (env LSD_ENABLED, true or false)")
+    .option("--timeout <time>", "give up asking after this long, 0 for never (default: 120s)");
+}
+
+/**
+ * @param dataDir Whose records may help.
+ * @throws {UsageError}
+ */
+export function readLearnOptions(
+  inputs: Inputs,
+  dataDir: string,
+): { readonly options: LearnOptions; readonly warnings: readonly string[] } {
+  const line = readPort(inputs, { port: 0, variable: null });
+  const trackers = readTrackers(inputs);
+  const warnings = withoutEffect(line, trackers);
+  const timeout = inputs.text("--timeout");
+  const options = {
+    ...line,
+    dataDir,
+    peers: readPeers(inputs, warnings),
+    trackers: trackers.named,
+    useTrackers: trackers.enabled,
+    lsd: readLineOptions(inputs).lsd,
+    timeoutMs: timeout === undefined ? TIMEOUT_MS : parseDurationMs(timeout) || Infinity,
+  };
+  return { options, warnings };
+}
+
+const TIMEOUT_MS = 120_000;
