@@ -1,6 +1,7 @@
 // argv in, exit code out. Builds the real machine, turns the first signal into an orderly stop and the second into
 // an immediate one. The one place that ends the process.
 
+import process from "node:process";
 import { VERSION } from "./lib/about.ts";
 import { failureOf } from "./lib/cli/failure.ts";
 import type { CliMachine } from "./lib/cli/context.ts";
@@ -8,6 +9,9 @@ import { runCli } from "./lib/cli/program.ts";
 import { EXIT, Interrupted } from "./lib/errors.ts";
 import { systemClock } from "./lib/io/clock.ts";
 import { pathError } from "./lib/io/os_error.ts";
+
+// Deno 2.6's own resolver of names warns of a Node module that it is made with. No user can do anything about that.
+Object.assign(process, { noDeprecation: true });
 
 const stopping = new AbortController();
 
