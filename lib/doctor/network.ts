@@ -1,9 +1,10 @@
 // Our port and the DHT. What only others can see, whether they reach us, is taken from a run that has the data directory.
 
+import { PUBLIC_ROUTERS } from "../dht/routers.ts";
 import { SnapError } from "../errors.ts";
 import { Line } from "../line/line.ts";
 import type { LineMachine } from "../line/machine.ts";
-import type { Endpoint } from "../ports.ts";
+import type { Endpoint, Net } from "../ports.ts";
 import { unwritten } from "../unwritten_files.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
@@ -94,9 +95,9 @@ function mapping({ run, port }: NetworkLook): Finding {
 }
 
 async function askDht(
-  { clock }: LineMachine,
+  { clock, net }: LineMachine,
   line: Line,
-  { signal, isDhtEnabled }: NetworkLook,
+  { signal, isDhtEnabled, bootstrap }: NetworkLook,
 ): Promise<Finding> {
   if (!isDhtEnabled || line.dht === undefined) {
     return warn("dht", "it is switched off", "leave --no-dht out: it finds the newest snapshot");
@@ -115,6 +116,22 @@ async function askDht(
   }
   const { nodeCount } = line.dht;
   if (nodeCount > 0) return ok("dht", `${nodeCount} DHT nodes are known and answer`);
+  return await silence(net, bootstrap ?? PUBLIC_ROUTERS);
+}
+
+/** Why no DHT node answered, as far as this machine knows: the names of those who are asked first lead nowhere, or UDP. */
+export async function silence(
+  net: Pick<Net, "resolve">,
+  routers: readonly Endpoint[],
+): Promise<Finding> {
+  const addresses = await Promise.all(routers.map(({ host }) => net.resolve(host)));
+  if (addresses.every(({ length }) => length === 0)) {
+    return fail(
+      "dht",
+      `no DHT node answered: ${routers.map(({ host }) => host).join(", ")} cannot be resolved to an address`,
+      "see to this machine's DNS, or name a node by its address: --dht-bootstrap HOST:PORT",
+    );
+  }
   return fail(
     "dht",
     "no DHT node answered",

@@ -196,6 +196,7 @@ class Run {
       timeoutMs: this.#options.discoverTimeoutMs,
       signal: this.#signal,
       report,
+      patience: true,
       advice: "wait longer with --discover-timeout",
       onCandidate: (found) => {
         const target = ofPointer(found.pointer);

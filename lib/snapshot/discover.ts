@@ -12,6 +12,7 @@ import { equalBytes, parseUtf8, toHex } from "../bytes.ts";
 import type { SignedItem } from "../dht/signature.ts";
 import { NothingDiscovered, PointerUntrusted } from "../errors.ts";
 import type { Report } from "../events.ts";
+import { formatSeconds } from "../format.ts";
 import type { Clock } from "../ports.ts";
 import { parsePointer, type Pointer, pointerHex } from "./pointer.ts";
 import type { Floor, TrustStore } from "./trust.ts";
@@ -53,6 +54,8 @@ export interface DiscoverOptions {
   readonly report: Report;
   /** Shared by the discoveries of one long run: what was refused is then told once, not each time. */
   readonly memory?: DiscoveryMemory;
+  /** Whether a long wait is told of while it lasts. */
+  readonly patience?: boolean;
   /** What else the user may do when nothing is found: "wait longer with --discover-timeout". */
   readonly advice?: string;
   /**
@@ -103,6 +106,8 @@ class Discovery {
   #conflicts = 0;
   #pauseMs = FIRST_PAUSE_MS;
   readonly #memory: DiscoveryMemory;
+  readonly #startedMs: number;
+  #toldMs: number;
   /** For the sentence at the end. */
   #answers = 0;
   #forged = 0;
@@ -113,6 +118,7 @@ class Discovery {
     this.#options = options;
     this.#memory = options.memory ?? new DiscoveryMemory();
     this.#timeUp = timeUp;
+    this.#startedMs = this.#toldMs = options.clock.nowMs();
     this.#stop = AbortSignal.any([options.signal, timeUp]);
   }
 
@@ -131,6 +137,7 @@ class Discovery {
       ) {
         throw contradiction(verdict.item, this.#conflicts);
       }
+      this.#tellPatience();
       if (!this.#timeUp.aborted) await clock.sleep(this.#nextPause(verdict), this.#stop);
       signal.throwIfAborted();
       if (this.#timeUp.aborted) throw this.#nothing();
@@ -178,6 +185,24 @@ class Discovery {
     }
   }
 
+  /** Somebody may be watching: a wait of minutes says now and then that it goes on, and how far it came. */
+  #tellPatience(): void {
+    const { clock, timeoutMs, patience } = this.#options;
+    const nowMs = clock.nowMs();
+    if (patience !== true || this.#timeUp.aborted || nowMs - this.#toldMs < PATIENCE_MS) return;
+    this.#toldMs = nowMs;
+    const passed = formatSeconds((nowMs - this.#startedMs) / 1000);
+    const end = timeoutMs === Infinity ? "" : `, for at most ${formatSeconds(timeoutMs / 1000)}`;
+    const heard = this.#answers === 0
+      ? "no DHT node has answered yet"
+      : `${this.#answered()}, none with a pointer`;
+    this.#note("info", `Still looking after ${passed}${end}: ${heard}`);
+  }
+
+  #answered(): string {
+    return `${this.#answers} DHT ${this.#answers === 1 ? "node" : "nodes"} answered`;
+  }
+
   #nextPause(verdict: Verdict): number {
     if (verdict.kind === "conflict") return CONFLICT_PAUSE_MS;
     const pauseMs = this.#pauseMs;
@@ -192,13 +217,14 @@ class Discovery {
       );
     }
     const { authority, salt, timeoutMs, trust, advice } = this.#options;
-    const answered = `${this.#answers} DHT ${this.#answers === 1 ? "node" : "nodes"} answered`;
+    const answered = this.#answered();
     const time = `in ${Math.round(timeoutMs / 1000)} s`;
     const floor = trust.floor({ publicKey: authority, salt }).seq;
     let why: string;
     if (this.#answers === 0) {
       why =
-        `no DHT node answered ${time}; check that UDP gets out, or name nodes with --dht-bootstrap HOST:PORT`;
+        `no DHT node answered ${time}; check that UDP gets out and that names resolve (nano-snap doctor looks), ` +
+        "or name nodes with --dht-bootstrap HOST:PORT";
     } else if (this.#staleSeq !== undefined) {
       why =
         `${answered} ${time}, but the newest item has seq ${this.#staleSeq}, below the seq ${floor} seen before; ` +
@@ -255,5 +281,7 @@ function shownSalt(salt: Uint8Array): string {
 const FIRST_PAUSE_MS = 500;
 /** A lookup costs some 40 packets. */
 const LONGEST_PAUSE_MS = 10_000;
+/** Long enough that a usual lookup says nothing. */
+const PATIENCE_MS = 15_000;
 const CONFLICT_PAUSE_MS = 10_000;
 const LOOKUPS_BEFORE_REFUSAL = 3;

@@ -114,7 +114,28 @@ Deno.test("discover() gives up when the time is up, saying how many answered and
 
 Deno.test("discover() tells a dead network from one that has no item", async () => {
   const { result } = run([{ answers: 0 }], { timeoutMs: 5000 });
-  await assert.rejects(result, /no DHT node answered in 5 s; .*UDP.*--dht-bootstrap/);
+  await assert.rejects(result, /no DHT node answered in 5 s; .*UDP.*names.*doctor.*--dht-bootstrap/);
+});
+
+Deno.test("discover() says now and then that it still looks, when it was asked to", async () => {
+  const scripts = [{ answers: 0 }, { answers: 0 }, { answers: 0 }, { answers: 0 }, { answers: 0 }, {
+    answers: 1,
+  }];
+  const watched = run(scripts, { patience: true, timeoutMs: 60_000 });
+  await assert.rejects(watched.result, NothingDiscovered);
+  assert.deepEqual(watched.notes(), [
+    "Still looking after 17 s, for at most 1 min: 1 DHT node answered, none with a pointer",
+    "Still looking after 37 s, for at most 1 min: 1 DHT node answered, none with a pointer",
+    "Still looking after 57 s, for at most 1 min: 1 DHT node answered, none with a pointer",
+  ]);
+  const silent = run([{ answers: 0 }], { patience: true, timeoutMs: 30_000 });
+  await assert.rejects(silent.result, NothingDiscovered);
+  assert.deepEqual(silent.notes(), [
+    "Still looking after 17 s, for at most 30 s: no DHT node has answered yet",
+  ]);
+  const quiet = run([{ answers: 0 }]);
+  await assert.rejects(quiet.result, NothingDiscovered);
+  assert.deepEqual(quiet.notes(), []);
 });
 
 Deno.test("discover() ignores a rollback, keeps asking, and names it at the end", async () => {
