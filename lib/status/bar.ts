@@ -17,12 +17,16 @@ export class Bar {
     this.#columns = options.columns;
   }
 
-  /** Shows a moment, unless one was shown just before; the end is always shown. */
-  show(progress: Progress, text: string, nowMs: number): void {
+  /**
+   * Shows a moment, unless one was shown just before; the end is always shown.
+   *
+   * @param words What is said beside the bar, what matters most first.
+   */
+  show(progress: Progress, words: readonly string[], nowMs: number): void {
     const isWhole = progress.doneBytes >= progress.totalBytes;
     if (!isWhole && nowMs - this.#drawnAtMs < REDRAW_MS) return;
     this.#drawnAtMs = nowMs;
-    this.#line = barLine(progress, text, this.#columns());
+    this.#line = barLine(progress, words, this.#columns());
     this.#write(`${TO_START}${this.#line}${CLEAR_REST}`);
   }
 
@@ -42,17 +46,19 @@ export class Bar {
 
 /**
  * `Download [#####-----]  50.0%  words`, one column short of the terminal, so that nothing wraps. In a narrow one the
- * cells give way first: the words say more.
+ * cells give way first, then the last words, each as a whole: half a number would be another number.
  */
-function barLine(progress: Progress, text: string, columns: number): string {
+function barLine(progress: Progress, words: readonly string[], columns: number): string {
   const percent = formatPercent(progress.doneBytes, progress.totalBytes).padStart(6);
-  const words = `${percent}  ${text}`;
-  const room = columns - 1 - progress.label.length - words.length - " [] ".length;
-  const cells = Math.min(Math.max(room, LEAST_CELLS), MOST_CELLS);
+  const columnsBeside = (said: string) => columns - 1 - progress.label.length - said.length - " [] ".length;
+  let kept = words.length;
+  const said = () => [percent, ...words.slice(0, kept)].join("  ");
+  while (kept > 0 && columnsBeside(said()) < LEAST_CELLS) kept--;
+  const cells = Math.min(Math.max(columnsBeside(said()), LEAST_CELLS), MOST_CELLS);
   const share = progress.totalBytes <= 0 ? 1 : Math.min(progress.doneBytes / progress.totalBytes, 1);
   const full = Math.floor(share * cells);
   const bar = "#".repeat(full) + "-".repeat(cells - full);
-  return `${progress.label} [${bar}] ${words}`.slice(0, Math.max(columns - 1, 0));
+  return `${progress.label} [${bar}] ${said()}`.slice(0, Math.max(columns - 1, 0));
 }
 
 const LEAST_CELLS = 8;

@@ -35,17 +35,16 @@ export function workLine(work: Progress): string {
     formatShare(work.doneBytes, work.totalBytes);
 }
 
-/** A download in few words, for a bar on a terminal. */
-export function transferText(progress: TransferProgress): string {
-  const parts = [
+/** A download in few words, for a bar on a terminal: what matters most first, for the last may find no room. */
+export function transferWords(progress: TransferProgress): string[] {
+  const { unpacked, etaSeconds, peers, seeds } = progress;
+  return [
     formatShare(progress.doneBytes, progress.totalBytes),
     formatRate(progress.downRate),
-    `Peers: ${progress.peers + progress.seeds} (Seeds: ${progress.seeds})`,
+    ...(etaSeconds === undefined ? [] : [`${formatSeconds(etaSeconds)} left`]),
+    ...(unpacked === undefined ? [] : [`unpacked ${formatPercent(unpacked.doneBytes, unpacked.totalBytes)}`]),
+    `Peers: ${peers + seeds} (Seeds: ${seeds})`,
   ];
-  if (progress.etaSeconds !== undefined) parts.push(`${formatSeconds(progress.etaSeconds)} left`);
-  const { unpacked } = progress;
-  if (unpacked !== undefined) parts.push(`unpacked ${formatShare(unpacked.doneBytes, unpacked.totalBytes)}`);
-  return parts.join("  ");
 }
 
 /** Decides which moments become log lines: the first, the last, and between them one a minute or each 2 %. */

@@ -6,7 +6,7 @@ import type { Clock } from "../ports.ts";
 import { Bar } from "./bar.ts";
 import { createLog, type Log, type LogFormat, type LogLevel } from "./log.ts";
 import { formatShare } from "../format.ts";
-import { LinePacer, transferLine, transferText, workLine } from "./progress.ts";
+import { LinePacer, transferLine, transferWords, workLine } from "./progress.ts";
 
 export interface ViewOptions {
   readonly level: LogLevel;
@@ -58,7 +58,7 @@ export class View {
         const { progress } = event;
         const shown = { label: "Download", doneBytes: progress.doneBytes, totalBytes: progress.totalBytes };
         const nowMs = this.#clock.nowMs();
-        if (this.#bar !== undefined) this.#bar.show(shown, transferText(progress), nowMs);
+        if (this.#bar !== undefined) this.#bar.show(shown, transferWords(progress), nowMs);
         else if (this.#pacer.isDue(shown, nowMs)) {
           this.#log("info", "mirror.session", transferLine(progress, this.#phase));
         }
@@ -67,7 +67,7 @@ export class View {
       case "work": {
         const nowMs = this.#clock.nowMs();
         if (this.#bar !== undefined) {
-          this.#bar.show(event, formatShare(event.doneBytes, event.totalBytes), nowMs);
+          this.#bar.show(event, [formatShare(event.doneBytes, event.totalBytes)], nowMs);
         } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", "mirror.watcher", workLine(event));
         break;
       }

@@ -102,13 +102,30 @@ Deno.test("report() tells each change of phase in upstream's words", () => {
   );
 });
 
+Deno.test("a bar in a narrow terminal leaves out whole words, the last first", () => {
+  const shown = (columns: number) => {
+    const terminal = watching({ bar: true, columns: () => columns });
+    terminal.view.report(transfer(250_000, 300_000));
+    return terminal.plain().replace(/^\r/, "").replace(/ESC\[K$/, "").trimEnd();
+  };
+  const full = "0.3 of 1.0 MB  12.4 MB/s  1 h 12 min left  unpacked 15.0%  Peers: 5 (Seeds: 2)";
+  for (const columns of [200, 110, 100, 90, 80, 70, 60, 50, 45, 40]) {
+    const line = shown(columns);
+    assert.ok(line.length < columns, `${line.length} of ${columns}`);
+    const words = line.slice(line.indexOf("%") + 3);
+    assert.ok(["", full].includes(words) || full.startsWith(`${words}  `), line);
+  }
+  assert.match(shown(80), /1 h 12 min left/);
+  assert.match(shown(50), /0\.3 of 1\.0 MB$/);
+});
+
 Deno.test("report() says beside a download how much of it is unpacked", () => {
   const { view, lines } = watching();
   view.report(transfer(250_000, 300_000));
   assert.match(lines()[0]!, / \| ETA: 1 h 12 min \| Unpacked: 15\.0%$/);
   const terminal = watching({ bar: true });
   terminal.view.report(transfer(250_000, 300_000));
-  assert.match(terminal.plain(), / {2}1 h 12 min left {2}unpacked 0\.3 of 2\.0 MBESC\[K$/);
+  assert.match(terminal.plain(), / {2}1 h 12 min left {2}unpacked 15\.0% {2}Peers: 5 \(Seeds: 2\)ESC\[K$/);
 });
 
 Deno.test("report() writes a progress line first, at each 2 % but not faster than 5 s, each minute, and at the end", () => {
@@ -140,7 +157,7 @@ Deno.test("report() draws a bar in place, at most ten times a second, log lines 
   view.report(transfer(500_000));
   assert.equal(
     seen.text,
-    "\rDownload [############------------]  50.0%  0.5 of 1.0 MB  12.4 MB/s  Peers: 5 (Seeds: 2)  1 h 12 min left\x1b[K",
+    "\rDownload [############------------]  50.0%  0.5 of 1.0 MB  12.4 MB/s  1 h 12 min left  Peers: 5 (Seeds: 2)\x1b[K",
   );
   seen.text = "";
   seen.nowMs = 99;
@@ -164,7 +181,7 @@ Deno.test("report() gives up cells before words in a narrow terminal", () => {
   const { view, plain } = watching({ bar: true, columns: () => 92 });
   view.report(transfer(500_000));
   const line = plain().replaceAll(/\r|ESC\[K/g, "");
-  assert.match(line, /^Download \[#+-+\] {2}50\.0%.* 1 h 12 min left$/);
+  assert.match(line, /^Download \[#+-+\] {2}50\.0%.* 1 h 12 min left {2}Peers: 5 \(Seeds: 2\)$/);
   assert.equal(line.length, 91);
 });
 
