@@ -21,19 +21,30 @@ import { addVersion, versionText } from "./version.ts";
  * @returns The exit code; everything that is to be said has been written. Never rejects.
  */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
-  const words = withCommand(args);
+  const words = withCommand(asOption(args));
   const program = await makeProgram(context, words[0]);
   try {
     await program.parseAsync([...words], { from: "user" });
     return EXIT.done;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
-    const { exitCode, text, json } = failureOf(causeOf(error, callOf(program, words), context.signal));
+    const { exitCode, text, json } = failureOf(
+      causeOf(error, callOf(program, words), program, context.signal),
+    );
     context.stderr(text);
     const isTold = error instanceof ToldFailure || error instanceof ToldNotReady;
     if (args.includes("--json") && !isTold) context.stdout(json);
     return exitCode;
   }
+}
+
+/** "help produce seed" as "produce seed --help": commander's own help command goes one command deep. */
+function asOption(args: readonly string[]): readonly string[] {
+  if (args[0] !== "help") return args;
+  const names = args.slice(1).filter((word) => word !== "help" && !word.startsWith("-"));
+  const [first] = names;
+  const isUnknown = first !== undefined && !COMMANDS.some((one) => one.names.includes(first));
+  return isUnknown ? [first] : [...names, "--help"];
 }
 
 /** The words with the command that they leave out: upstream's program has none and means its swarm mode. */
@@ -80,20 +91,27 @@ function passOn(parent: Command): void {
 }
 
 /** Which failure to tell: being stopped explains whatever else failed because of it, except our own bugs. */
-function causeOf(error: unknown, call: string, signal: AbortSignal): unknown {
-  if (error instanceof CommanderError) return usageOf(error, call);
+function causeOf(error: unknown, call: string, program: Command, signal: AbortSignal): unknown {
+  if (error instanceof CommanderError) return usageOf(error, call, program);
   const isBug = error instanceof InvariantBroken || error instanceof TypeError || error instanceof RangeError;
   // A command may know better what becomes of its work.
   return signal.aborted && !isBug && !(error instanceof Interrupted) ? signal.reason : error;
 }
 
 /** Commander's "error: unknown option '--x'\n(Did you mean --y?)" as one sentence with the way to the help. */
-function usageOf(error: CommanderError, call: string): UsageError {
+function usageOf(error: CommanderError, call: string, program: Command): UsageError {
   if (error.code === "commander.help") return new UsageError(`Which command? See: ${call} --help`);
   const sentence = error.message.replace(/^error: /, "").replaceAll(/\s+/g, " ").replace(/[.]$/, "")
     // An unknown option's value may be a secret.
     .replace(/^(unknown option '--?[^'=]+)=.*'/, "$1'");
-  return new UsageError(`${sentence}; see: ${call} --help`, { cause: error });
+  return new UsageError(`${sentence}${elsewhere(sentence, program)}; see: ${call} --help`, { cause: error });
+}
+
+/** A word that is no command here, but is one of a group: "seed" of "produce". */
+function elsewhere(sentence: string, program: Command): string {
+  const word = /^unknown command '([^']+)'$/.exec(sentence)?.[1];
+  const group = program.commands.find(({ commands }) => commands.some((one) => one.name() === word));
+  return group === undefined ? "" : ` (Did you mean ${group.name()} ${word}?)`;
 }
 
 /** The command that the words name, as it is called: "nano-snap produce torrent". */

@@ -64,6 +64,8 @@ Deno.test("runCli() refuses an unknown word in one line with a hint, exit code 2
       /^nano-snap: unknown option '--extarct' \(Did you mean --extract\?\); see: nano-snap get --help\n$/,
     ],
     ["gett", /^nano-snap: unknown command 'gett' \(Did you mean get\?\); see: nano-snap --help\n$/],
+    ["seed", /^nano-snap: unknown command 'seed' \(Did you mean produce seed\?\); see: nano-snap --help\n$/],
+    ["help gett", /^nano-snap: unknown command 'gett' \(Did you mean get\?\); see: nano-snap --help\n$/],
     ["get --port", /^nano-snap: option '--port <number>' argument missing; see: nano-snap get --help\n$/],
     ["get more", /^nano-snap: too many arguments for 'get'.* more; see: nano-snap get --help\n$/],
     ["version --jsn", /see: nano-snap version --help\n$/],
@@ -89,6 +91,17 @@ Deno.test("runCli() writes help to stdout and exits 0, naming what is there and 
     assert.match(heard.stdout, /Examples:\n {2}nano-snap get --extract/);
     assert.match(heard.stdout, /--data-dir <dir>.*\n?.*env DATA_DIR/);
     assert.match(heard.stdout, /--install \[dir\]/);
+  }
+});
+
+Deno.test("runCli() helps with a command of a group, and with help itself", async () => {
+  for (const words of ["help produce seed", "produce help seed", "produce seed --help"]) {
+    assert.match((await said(words)).stdout, /^Usage: nano-snap produce seed /, words);
+  }
+  for (const words of ["help", "help help", "help --help", "--help"]) {
+    const heard = await said(words);
+    assert.deepEqual([heard.exitCode, heard.stderr], [0, ""], words);
+    assert.match(heard.stdout, /^Usage: nano-snap \[options\] \[command\]/, words);
   }
 });
 
