@@ -2,7 +2,7 @@
 // JSON object, always on one line and with the same keys.
 
 import type { GetOptions, GetResult } from "../mirror/options.ts";
-import { formatBytes, formatRate, formatSeconds, shellWord } from "../format.ts";
+import { formatBytes, formatSeconds, shellWord } from "../format.ts";
 
 /** One JSON object with a newline. What does not apply is null. */
 export function getJson(result: GetResult): string {
@@ -72,9 +72,10 @@ function publishedText({ publishedMs, ageMs }: GetResult): string | undefined {
 function fetchedText(result: GetResult): string {
   if (result.alreadyCurrent) return "nothing, already current";
   if (result.downloadedBytes === 0) return "nothing, all of it was here";
-  const seconds = result.elapsedMs / 1000;
-  const rate = seconds > 0 ? `, ${formatRate(result.downloadedBytes / seconds)}` : "";
-  return `${formatBytes(result.downloadedBytes)} in ${formatSeconds(seconds)}${rate}`;
+  // No rate: the time is the search's, the checks' and the unpacking's, too.
+  return `${formatBytes(result.downloadedBytes)}; the whole run took ${
+    formatSeconds(result.elapsedMs / 1000)
+  }`;
 }
 
 function nextText(result: GetResult, options: Pick<GetOptions, "extract">): string {

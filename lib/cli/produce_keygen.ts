@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { resolve } from "node:path";
 import { toHex } from "../bytes.ts";
+import { shellWord } from "../format.ts";
 import type { CliContext } from "./context.ts";
 import { Inputs } from "./options.ts";
 import { refused } from "./values.ts";
@@ -30,7 +31,15 @@ export function addProduceKeygen(group: Command, context: CliContext): void {
     const publicKey = toHex(createKeyFile(files, random, path).publicKey);
     const text = inputs.isOn("--json") ? JSON.stringify({ public_key: publicKey, path }) : publicKey;
     context.stdout(text + "\n");
+    if (!inputs.isOn("--json")) context.stderr(afterwards(path));
   });
+}
+
+/** On stderr, so that stdout can go into a file: it is the public key alone. */
+function afterwards(path: string): string {
+  const file = shellWord(path);
+  return `The private key is ${file}: keep a copy of it elsewhere, it cannot be made again\n` +
+    `Next: nano-snap produce run --key-file ${file}, or with --ledger, of your own node's ledger\n`;
 }
 
 const EXAMPLES = `

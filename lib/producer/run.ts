@@ -10,7 +10,7 @@ import { basename, dirname, join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { DirectoryHeld, invariant, MetainfoInvalid, PathUnusable, SnapError, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
-import { formatBytes } from "../format.ts";
+import { formatBytes, shellWord } from "../format.ts";
 import type { JsonObject } from "../json_file.ts";
 import type { FileLock, Files } from "../ports.ts";
 import { MAX_TORRENT_BYTES } from "../torrent/limits.ts";
@@ -266,7 +266,9 @@ class Run {
   }
 
   #nextCommand(): string {
-    return `Nobody seeds it yet; next: nano-snap produce seed --output-dir ${this.#paths.root}`;
+    return `Nobody seeds it yet; next, with the same key: nano-snap produce seed --output-dir ${
+      shellWord(this.#paths.root)
+    }`;
   }
 
   /** A seeder retains and removes by itself; an archive of another kind is in nobody's way any more. */

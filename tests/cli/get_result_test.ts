@@ -72,7 +72,7 @@ seq           1370
 published     2026-04-23 09:00 UTC, 1 d 1 h ago
 info hash     ${"ab".repeat(32)}
 info hash v1  ${"cd".repeat(20)}
-fetched       57.6 GB in 1 h 12 min, 13.3 MB/s
+fetched       57.6 GB; the whole run took 1 h 12 min
 next          stop the node, then: mv /data/data.ldb ~/Nano/data.ldb
 `,
   );

@@ -67,11 +67,15 @@ Deno.test("produce keygen says the public key alone, and the file has the privat
   using desk = new Desk();
   const { exitCode, stdout, stderr } = await desk.say("keygen", "--out", desk.path("key"));
   assert.equal(exitCode, 0);
-  assert.equal(stderr, "");
+  assert.match(
+    stderr,
+    /^The private key is .*key: keep a copy .*\nNext: nano-snap produce run --key-file .*key, or [^\n]+\n$/,
+  );
   const secret = readFileSync(desk.path("key"), "utf8").trim();
   assert.equal(stdout, toHex(parsePrivateKey(secret, "it").publicKey) + "\n");
   const json = await desk.say("keygen", "--out", desk.path("other"), "--json");
   assert.deepEqual(JSON.parse(json.stdout), { public_key: stdout.trim(), path: desk.path("other") });
+  assert.equal(json.stderr, "");
 });
 
 Deno.test("produce keygen replaces nothing and exits 6; without --out it exits 2", async () => {
