@@ -48,7 +48,7 @@ function progressText({ progress }: RunStatus): string | undefined {
 
 function peersText({ traffic }: RunStatus): string {
   const { peers, seeds, connections, downRate, upRate } = traffic;
-  return `${peers} without everything, ${seeds} seeds, ${connections} connections; ` +
+  return `${peers} leechers, ${seeds} seeds, ${connections} connections; ` +
     `down ${formatRate(downRate)}, up ${formatRate(upRate)}`;
 }
 

@@ -62,7 +62,7 @@ Deno.test("status says what a mirror does in a few lines", async () => {
     `nano-snap swarm: downloading for 1 h 0 min
   snapshot   seq 1370, ${"ab".repeat(32)}, 57.6 GB, Nano_64_version_27_2026_08_12.7z
   progress   Download 50.0%, 28.8 of 57.6 GB, 1 h 12 min left
-  peers      3 without everything, 2 seeds, 7 connections; down 0 B/s, up 1.2 MB/s
+  peers      3 leechers, 2 seeds, 7 connections; down 0 B/s, up 1.2 MB/s
   total      down 57.6 GB, up 1.0 GB
   network    120 DHT nodes, pointer last found 4 min ago, others can connect to it
   degraded   no \\x1b[2J answer

@@ -98,7 +98,7 @@ Deno.test({
   assert.deepEqual(json.peers, { leechers: 1, seeds: 0, connections: 1 });
   assert.match(
     (await say("status", "--url", url)).stdout,
-    /^ {2}peers +1 without everything, 0 seeds, 1 conn/m,
+    /^ {2}peers +1 leechers, 0 seeds, 1 conn/m,
   );
 
   await swarm.limits(leech, { downLimit: 0 });
