@@ -3,6 +3,7 @@
 // `data.ldb.partial` or nothing.
 
 import { NotEnoughSpace } from "../errors.ts";
+import { formatBytes } from "../format.ts";
 import type { Files, OpenFile } from "../ports.ts";
 import { BadArchive, type LedgerSink, type Progress } from "./archive.ts";
 import { LEDGER_NAME } from "./safe_path.ts";
@@ -129,17 +130,11 @@ export class LedgerOutput implements LedgerSink {
   }
 
   #refuseForSpace(wanted: number, free: number, toCome: number): never {
-    const archive = toCome > 0 ? `, ${sizeText(toCome)} for what is missing of the archive` : "";
+    const archive = toCome > 0 ? `, ${formatBytes(toCome)} for what is missing of the archive` : "";
     throw new NotEnoughSpace(
-      `Cannot unpack the ledger into ${this.#folder}: needs ${sizeText(wanted)}${archive} and ${
-        sizeText(RESERVE_BYTES)
-      } that must stay free, has ${sizeText(free)}`,
+      `Cannot unpack the ledger into ${this.#folder}: needs ${formatBytes(wanted)}${archive} and ${
+        formatBytes(RESERVE_BYTES)
+      } that must stay free, has ${formatBytes(free)}; make room there, then give the same command again`,
     );
   }
-}
-
-/** For people: with one digit after the point from 1 MiB on. */
-function sizeText(bytes: number): string {
-  if (bytes < 1 << 20) return `${bytes} bytes`;
-  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

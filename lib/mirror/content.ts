@@ -208,7 +208,7 @@ function checkSpace(
   throw new NotEnoughSpace(
     `Cannot fetch ${info.name}: ${formatBytes(missing)} more are needed in ${paths.root}, ${
       formatBytes(free)
-    } are free${otherSnapshots(machine, paths, info)}`,
+    } are free; make room, or take another disk with --data-dir${otherSnapshots(machine, paths, info)}`,
   );
 }
 

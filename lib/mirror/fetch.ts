@@ -233,7 +233,9 @@ class Fetch implements SwarmListener {
     const info = parseInfo(await this.#unlessBroken(this.#infoCame.promise));
     this.#note(
       "info",
-      `Received metadata: ${info.name}, ${info.totalLength} bytes in ${info.pieceCount} pieces`,
+      `Received metadata: ${info.name}, ${info.totalLength} bytes in ${
+        info.pieceCount === 1 ? "1 piece" : `${info.pieceCount} pieces`
+      }`,
     );
     this.#hunt(hashesOf(info));
     this.#lastProgressMs = this.#clock.nowMs();

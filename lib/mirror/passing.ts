@@ -71,7 +71,9 @@ export class PassingContent {
       throw new NotEnoughSpace(
         `Cannot fetch ${info.name}: even with --low-disk ${
           formatBytes(needed)
-        } are needed in ${paths.root}, ${formatBytes(free)} are free`,
+        } are needed in ${paths.root}, ${
+          formatBytes(free)
+        } are free; make room, or take another disk with --data-dir`,
       );
     }
     files.makeDir(paths.segments(name));

@@ -13,7 +13,7 @@ Deno.test("LedgerOutput.begin() refuses what does not fit beside 64 MiB, with th
     assert.ok(error instanceof NotEnoughSpace);
     assert.match(
       error.message,
-      /into \/data: needs 37\.0 MiB and 64\.0 MiB that must stay free, has 100\.0 MiB/,
+      /into \/data: needs 38\.8 MB and 67\.1 MB that must stay free, has 104\.9 MB; make room/,
     );
     return true;
   });
