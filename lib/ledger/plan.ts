@@ -50,9 +50,6 @@ export function planExamination(file: OpenFile, wanted: ExaminationJob["tables"]
   for (const shape of tablesOf(examined, walk, pages)) {
     if (isWhole || wanted.includes(shape.name)) examined.addTable(shape);
   }
-  if (examined.tables.length > MAX_TABLES) {
-    throw new VerificationFailed(`Cannot check ${file.path}: it has more than ${MAX_TABLES} tables`);
-  }
   const subtrees = examined.tables.flatMap((_, table) =>
     table > MAIN ? lowSubtrees(examined, walk, table) : []
   );
@@ -64,7 +61,13 @@ function tablesOf(examined: ExaminedFile, walk: TreeWalk, pages: LmdbPages): Tab
   const found: TableShape[] = [];
   if (!isPlain(examined, MAIN)) return found;
   for (const root of rootOf(examined, MAIN)) {
-    walk.walk(root, (view) => found.push(...tablesIn(view, examined, pages)));
+    walk.walk(root, (view) => {
+      found.push(...tablesIn(view, examined, pages));
+      if (found.length <= MAX_TABLES - examined.tables.length) return;
+      throw new VerificationFailed(
+        `Cannot check ${examined.file.path}: it has more than ${MAX_TABLES} tables`,
+      );
+    });
   }
   // Leaves are met in any order.
   return found.sort((a, b) => a.name < b.name ? -1 : 1);
@@ -114,7 +117,17 @@ function lowSubtrees(examined: ExaminedFile, walk: TreeWalk, table: number): Sub
   if (!isPlain(examined, table)) return [];
   const { depth } = examined.tables[table]!.record;
   let subtrees = rootOf(examined, table);
-  for (let level = 1; level < depth - 2; level++) subtrees = subtrees.flatMap((one) => walk.visit(one));
+  for (let level = 1; level < depth - 2; level++) {
+    const below: Subtree[] = [];
+    for (const one of subtrees) {
+      below.push(...walk.visit(one));
+      if (below.length <= examined.marks.pages) continue;
+      // Each would be kept until it is found to be reached twice.
+      examined.problem(table, undefined, "its branches lead to more pages than the file has");
+      return [];
+    }
+    subtrees = below;
+  }
   return subtrees;
 }
 

@@ -157,6 +157,39 @@ Deno.test("examine() refuses files that are no LMDB, and more tables than a mark
   await assert.rejects(examined(file), /it has more than 250 tables/);
 });
 
+Deno.test("examine() keeps no more tables and branches than there can be", async () => {
+  const size = 1 << 15;
+  const page = (number: number) => {
+    const keys = Array.from({ length: 260 }, (_, i) => utf8(String(1000 * number + i)));
+    return leafPage(number, keys.map((key) => ({ key, data: record(EMPTY), flags: 2 })), size);
+  };
+  const many = { depth: 2, branchPages: 1, leafPages: 2, entries: 520, root: 2 };
+  const meta = metaPage({ lastPage: 4, main: many, pageSize: size });
+  const root = branchPage(2, [{ key: none, data: 3 }, { key: utf8("4000"), data: 4 }], size);
+  const file = sparseFile(new Map([[0, meta], [1, meta], [2, root], [3, page(3)]]), 5 * size, size);
+  const readAt = (into: Uint8Array, at: number) => {
+    assert.notEqual(at, 4 * size, "it is known by then");
+    return file.readAt(into, at);
+  };
+  await assert.rejects(examined({ ...file, readAt }), /it has more than 250 tables/);
+
+  const wide = (number: number, from: number) => {
+    const keys = Array.from({ length: 6 }, (_, i) => new Uint8Array([from + i]));
+    return branchPage(number, keys.map((key, i) => ({ key: i === 0 ? none : key, data: 3 })));
+  };
+  const table = record({ depth: 5, branchPages: 3, leafPages: 0, entries: 0, root: 3 });
+  const found = await examined(fileOf(
+    ...Array(2).fill(metaPage({ lastPage: 5, main: { depth: 1, leafPages: 1, entries: 1, root: 2 } })),
+    leafPage(2, [{ key: utf8("t"), data: table, flags: 2 }]),
+    branchPage(3, [{ key: none, data: 4 }, { key: new Uint8Array([100]), data: 5 }]),
+    wide(4, 1),
+    wide(5, 100),
+  ));
+  assert.deepEqual(found.problems.map(({ text }) => text), [
+    "its branches lead to more pages than the file has",
+  ]);
+});
+
 Deno.test("examine() does not judge a file that is written to meanwhile", async () => {
   const file = tree({});
   const changed = metaPage({ txn: 9, lastPage: 5, main: EMPTY });
