@@ -180,7 +180,16 @@ class RehearsalPlace implements LedgerPlace {
 
   examineSpace(archive: ArchiveSpace): void {
     const { info } = archive;
-    const space = spacePlan(archive, this.#parts);
+    const { staging, machine: { files } } = this.#parts;
+    const plan = spacePlan(archive, this.#parts);
+    // What lies ready is of another snapshot: it would have gone by now.
+    const goes = [staging.ledger, staging.partial].map((path) => files.stat(path)?.allocated ?? 0)
+      .reduce((sum, bytes) => sum + bytes);
+    const space = {
+      ...plan,
+      directoryFreeBytes: plan.directoryFreeBytes + goes,
+      archiveFreeBytes: plan.archiveFreeBytes + (plan.isOneDisk ? goes : 0),
+    };
     throw new Rehearsed({ name: nameOf(info), what: "fetch", archiveBytes: info.totalLength, space });
   }
 

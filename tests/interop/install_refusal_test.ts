@@ -49,6 +49,32 @@ Deno.test({
 });
 
 Deno.test({
+  name: "get --install --dry-run counts the room of what lies ready of an older snapshot, which goes first",
+  ignore: ignore || cannotMount(),
+  async fn() {
+    await using stage = await Stage.open();
+    const published = await stage.publish({ blocks: NEW, pieceSize: MIB });
+    const disk = stage.temp.join("disk");
+    Deno.mkdirSync(disk);
+    await using _disk = await mountSmallDisk(disk, 2 * published.torrent.size + 74 * MIB);
+    const folder = await NodeFolder.make(join(disk, "Nano"), OLD);
+    const staging = join(folder.path, ".nano-snap-install");
+    Deno.mkdirSync(staging);
+    const ready = join(staging, "data.ldb");
+    Deno.writeFileSync(ready, new Uint8Array(10 * MIB).fill(1));
+    const { size, mtime, dev, ino } = Deno.statSync(ready);
+    const of = { v2: "ab".repeat(32), v1: null, seq: 1, kept: null };
+    const record = { ...of, size, mtime: mtime!.getTime(), device: dev, inode: ino };
+    Deno.writeTextFileSync(join(staging, "staged.json"), JSON.stringify(record));
+    for (const more of [["--dry-run"], []]) {
+      await using run = stage.get([`--install=${folder.path}`, ...more]);
+      const { code, stderr } = await run.finished();
+      assert.equal(code, 0, `${more}: ${stderr}`);
+    }
+  },
+});
+
+Deno.test({
   name: "get --install refuses a node with RocksDB (6), and the ledger of another network (4)",
   ignore,
   async fn() {
