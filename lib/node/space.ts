@@ -32,6 +32,7 @@ export interface SpacePlan {
 export const LEDGER_PER_ARCHIVE = 2;
 /** What stays free: a full disk harms the node and the system. The unpacker's bound is the same. */
 const RESERVE_BYTES = 64 << 20;
+const KEPT = `${formatBytes(RESERVE_BYTES)} of which must stay free`;
 
 /** @throws {NotEnoughSpace} With the numbers, and what would help. */
 export function refuseForSpace(plan: SpacePlan): void {
@@ -47,10 +48,10 @@ export function shortage(plan: SpacePlan): string | undefined {
   const archive = `${formatBytes(archiveBytes)} for the archive`;
   if (plan.isOneDisk) {
     if (archiveBytes + plan.ledgerBytes + RESERVE_BYTES <= directoryFreeBytes) return undefined;
-    return `needs ${ledger} and ${archive} on one disk, ${formatBytes(directoryFreeBytes)} are free`;
+    return `needs ${ledger} and ${archive} on one disk, ${formatBytes(directoryFreeBytes)} are free, ${KEPT}`;
   }
   if (plan.ledgerBytes + RESERVE_BYTES > directoryFreeBytes) {
-    return `needs ${ledger}, ${formatBytes(directoryFreeBytes)} are free there`;
+    return `needs ${ledger}, ${formatBytes(directoryFreeBytes)} are free there, ${KEPT}`;
   }
   if (archiveBytes <= archiveFreeBytes) return undefined;
   return `needs ${archive} in ${archiveFolder}, ${formatBytes(archiveFreeBytes)} are free`;

@@ -43,8 +43,8 @@ Deno.test("refuseForSpace() gives the numbers of one disk, and what would help",
   assert.equal(
     whyNot({ directoryFreeBytes: 150 * GB, backups: [{ name: "data.ldb.bak-2026-01-01", bytes: 90 * GB }] }),
     "Cannot install into /home/ann/Nano: needs about 121.0 GB for the new ledger and 58.0 GB for the archive on one " +
-      "disk, 150.0 GB are free; --low-disk needs 700.0 MB for the archive (121.7 GB in all); --data-dir on another disk " +
-      "takes the archive there; 90.0 GB are in backups of earlier runs that may be removed (data.ldb.bak-2026-01-01); " +
+      "disk, 150.0 GB are free, 67.1 MB of which must stay free; --low-disk needs 700.0 MB for the archive (121.7 GB in " +
+      "all); --data-dir on another disk takes the archive there; 90.0 GB are in backups of earlier runs that may be removed (data.ldb.bak-2026-01-01); " +
       "the old ledger's 118.0 GB are needed until the new one is checked and in its place: --no-backup frees them then, " +
       "not before",
   );
@@ -54,7 +54,7 @@ Deno.test("shortage() names the disk that is too small", () => {
   const two = { ...PLAN, isOneDisk: false };
   assert.equal(
     shortage({ ...two, directoryFreeBytes: 100 * GB }),
-    "needs about 121.0 GB for the new ledger, 100.0 GB are free there",
+    "needs about 121.0 GB for the new ledger, 100.0 GB are free there, 67.1 MB of which must stay free",
   );
   assert.equal(
     shortage({ ...two, archiveFreeBytes: 10 * GB }),
