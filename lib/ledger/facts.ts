@@ -1,11 +1,12 @@
 // What a ledger says about itself, from a handful of pages: its version, how much is in it, which network it is of.
 // Nothing is counted by walking; the tables' own records know.
 
-import { parseHex, utf8 } from "../bytes.ts";
+import { utf8 } from "../bytes.ts";
 import { VerificationFailed } from "../errors.ts";
 import type { OpenFile } from "../ports.ts";
 import { VALUE_IS_TABLE } from "./lmdb_format.ts";
-import { type DbRecord, LmdbPages } from "./lmdb_pages.ts";
+import { LmdbPages } from "./lmdb_pages.ts";
+import { type LedgerNetwork, networkOf } from "./networks.ts";
 
 /** Names as `inspect --json` prints them. Counts are undefined where the file has no such table. */
 export interface LedgerFacts {
@@ -16,8 +17,8 @@ export interface LedgerFacts {
   readonly account_count: number | undefined;
   /** The sum of all confirmation heights: needs a full walk, which this is not. */
   readonly cemented_count: number | undefined;
-  /** By the genesis block; the test networks' are not told apart. */
-  readonly network: "live" | "unknown";
+  /** By the genesis block. */
+  readonly network: LedgerNetwork;
   readonly page_size: number;
   readonly last_transaction: number;
   /** Bytes of the file. */
@@ -49,7 +50,7 @@ export function readLedgerFacts(file: OpenFile): LedgerFacts {
     block_count: blocks === undefined ? undefined : blocks.entries + (pruned?.entries ?? 0),
     account_count: accounts?.entries,
     cemented_count: undefined,
-    network: blocks !== undefined && isLive(pages, blocks) ? "live" : "unknown",
+    network: blocks === undefined ? "unknown" : networkOf((hash) => pages.get(blocks, hash) !== undefined),
     page_size: pageSize,
     last_transaction: transaction,
     size,
@@ -71,9 +72,3 @@ function ledgerVersion(pages: LmdbPages, path: string): number | undefined {
   }
   return new DataView(data.buffer, data.byteOffset).getUint32(28);
 }
-
-function isLive(pages: LmdbPages, blocks: DbRecord): boolean {
-  return pages.get(blocks, LIVE_GENESIS) !== undefined;
-}
-
-const LIVE_GENESIS = parseHex("991CF190094C00F0B68E2E5F75F6BEE95A2E0BD93CEAA4A6734DB9F19B728948")!;

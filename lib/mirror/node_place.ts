@@ -126,8 +126,10 @@ export class NodePlace implements LedgerPlace {
     const { network } = this.#parts.wish;
     const [short] = facts.warnings;
     if (short !== undefined) throw new VerificationFailed(`Cannot install the ledger: ${short}`);
-    if ((facts.network === "live") === (network === "live")) return;
-    const what = facts.network === "live" ? "the live network's" : "not the live network's";
+    // Whoever runs a test network of his own has a genesis block of his own, too.
+    const isOwn = facts.network === "unknown" && network !== "live";
+    if (facts.network === network || isOwn) return;
+    const what = facts.network === "unknown" ? "no known network's" : `the ${facts.network} network's`;
     throw new VerificationFailed(
       `Cannot install ${path} for the ${network} network: it is ${what} ledger, by its genesis block`,
     );

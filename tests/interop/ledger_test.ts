@@ -7,12 +7,20 @@ import { type LedgerFacts, readLedgerFacts } from "../../lib/ledger/facts.ts";
 import { LmdbPages } from "../../lib/ledger/lmdb_pages.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import type { OpenFile } from "../../lib/ports.ts";
+import { GENESIS } from "../../lib/ledger/networks.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
-import { mustRun, need, tempDir } from "./support.ts";
+import { mustRun, need, PYTHON, tempDir } from "./support.ts";
 
 const options = { ignore: need("mdb_load", "mdb_stat") };
 /** Trees of three levels in `blocks`, of two in `accounts`. */
 const BLOCKS = 20_000;
+
+Deno.test("GENESIS has the BLAKE2b hash of the open block of each network's key", async () => {
+  const program = "import hashlib, sys\n" +
+    "for key in sys.argv[1:]: print(hashlib.blake2b(bytes.fromhex(key) * 3, digest_size=32).hexdigest().upper())";
+  const { stdout } = await mustRun(PYTHON, ["-c", program, ...GENESIS.map(({ key }) => key)]);
+  assert.deepEqual(stdout.trimEnd().split("\n"), GENESIS.map(({ hash }) => hash));
+});
 
 Deno.test({
   ...options,

@@ -20,9 +20,21 @@ Deno.test("readLedgerFacts() reads version, counts and network from the node's t
   });
 });
 
-Deno.test("readLedgerFacts() does not call a ledger live without the genesis block", () => {
+Deno.test("readLedgerFacts() tells the network by the genesis block, and is not sure without", () => {
+  for (const [hash, network] of GENESIS_BLOCKS) {
+    assert.equal(readLedgerFacts(ledger({ genesis: parseHex(hash)! })).network, network);
+  }
   assert.equal(readLedgerFacts(ledger({ genesis: new Uint8Array(32) })).network, "unknown");
 });
+
+/** As nodes of those networks give them when asked for `version`. */
+const GENESIS_BLOCKS = [
+  ["991CF190094C00F0B68E2E5F75F6BEE95A2E0BD93CEAA4A6734DB9F19B728948", "live"],
+  ["E1227CF974C1455A8B630433D94F3DDBF495EEAC9ADD2481A4A1D90A0D00F488", "beta"],
+  ["01A92459E69440D5C1088D3B31F4CA678BE944BAB3776C2E6B7665E9BD99BD5A", "beta"],
+  ["B1D60C0B886B57401EF5A1DAA04340E53726AA6F4D706C085706F31BBD100CEE", "test"],
+  ["04270D7F11C4B2B472F2854C5A59F2A7E84226CE9ED799DE75744BD7D85FC9D9", "dev"],
+] as const;
 
 Deno.test("readLedgerFacts() warns of a file that is shorter than it says", () => {
   const facts = readLedgerFacts(ledger({ lastPage: 9 }));
