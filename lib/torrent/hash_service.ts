@@ -4,29 +4,43 @@
 
 import type { Download } from "./download.ts";
 import { equalBytes } from "../bytes.ts";
-import { answerRequest, ceil2, isAnswerable, log2Exact, MerkleTree } from "./merkle.ts";
+import { answerRequest, ceil2, HASH_BYTES, isAnswerable, log2Exact, MerkleTree } from "./merkle.ts";
 import type { PieceIndex } from "./layout.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import { PieceHasher } from "./piece_hash.ts";
 import type { HashSpan } from "./wire.ts";
 
-/** Trees of pieces kept: libtorrent asks for the same again every few seconds. 128 KiB each at 32 MiB pieces. */
-const MAX_TREES = 8;
-/** Pieces read for strangers per second, and how many may come at once: 32 MiB takes some 40 ms. */
-const PIECES_PER_MS = 2 / 1000;
-const MOST_PIECES_AT_ONCE = 4;
+/**
+ * Memory for trees of pieces that were read: libtorrent asks for the same again every few seconds, and mirrors that go
+ * from one snapshot to the next ask for the same pieces. 128 KiB each at 32 MiB pieces, 16 KiB at 4 MiB.
+ */
+const TREES_BYTES = 2 << 20;
+/**
+ * What is read for strangers per second, and how much may come at once. 128 MiB take some 100 ms of one core, and are
+ * what a ledger of 4 MiB pieces is compared at by one who asks nobody else.
+ */
+const READING: Reading = { bytesPerSecond: 128 << 20, bytesAtOnce: 128 << 20 };
+
+/** How much may be read for those who ask for what is below a piece's hash. */
+export interface Reading {
+  readonly bytesPerSecond: number;
+  readonly bytesAtOnce: number;
+}
 
 export class HashService {
   readonly #layers: PieceLayers;
   readonly #download: () => Download | undefined;
   readonly #trees = new Map<number, MerkleTree>();
-  #allowance = MOST_PIECES_AT_ONCE;
+  readonly #reading: Reading;
+  #allowance: number;
   #filledMs = 0;
 
   /** @param download What is on disk; undefined until that is known. */
-  constructor(layers: PieceLayers, download: () => Download | undefined) {
+  constructor(layers: PieceLayers, download: () => Download | undefined, reading: Reading = READING) {
     this.#layers = layers;
     this.#download = download;
+    this.#reading = reading;
+    this.#allowance = reading.bytesAtOnce;
   }
 
   /**
@@ -74,24 +88,27 @@ export class HashService {
     if (known !== undefined) return known;
     const download = this.#download()!;
     if (!download.shown.has(piece)) return undefined;
-    if (!this.#mayRead(nowMs)) return "later";
     const { layout, storage } = download;
+    if (!this.#mayRead(layout.pieceSize(piece), nowMs)) return "later";
     const hashes = new PieceHasher(layout, storage).leavesOf(piece);
     if (hashes === undefined) return undefined;
     const isWholeFile = layout.pieceCountOf(layout.fileIndexOf(piece)) === 1;
     const rootLevel = log2Exact(isWholeFile ? ceil2(layout.blockCount(piece)) : layout.blocksPerPiece);
     const tree = new MerkleTree({ hashes, level: 0, rootLevel });
     this.#trees.set(piece, tree);
-    if (this.#trees.size > MAX_TREES) this.#trees.delete(this.#trees.keys().next().value!);
+    const most = Math.max(1, TREES_BYTES / (2 * HASH_BYTES * layout.blocksPerPiece));
+    if (this.#trees.size > most) this.#trees.delete(this.#trees.keys().next().value!);
     return tree;
   }
 
-  #mayRead(nowMs: number): boolean {
-    const gained = Math.max(0, nowMs - this.#filledMs) * PIECES_PER_MS;
-    this.#allowance = Math.min(MOST_PIECES_AT_ONCE, this.#allowance + gained);
+  /** A piece that is larger than all that may come at once is read when nothing was for long enough. */
+  #mayRead(bytes: number, nowMs: number): boolean {
+    const { bytesPerSecond, bytesAtOnce } = this.#reading;
+    const gained = Math.max(0, nowMs - this.#filledMs) * bytesPerSecond / 1000;
+    this.#allowance = Math.min(bytesAtOnce, this.#allowance + gained);
     this.#filledMs = Math.max(this.#filledMs, nowMs);
-    if (this.#allowance < 1) return false;
-    this.#allowance--;
+    if (this.#allowance < Math.min(bytes, bytesAtOnce)) return false;
+    this.#allowance -= bytes;
     return true;
   }
 }

@@ -11,7 +11,7 @@ import { HashFetch } from "./hash_fetch.ts";
 import { HashService } from "./hash_service.ts";
 import type { PieceIndex } from "./layout.ts";
 import { LeafFetch } from "./leaf_fetch.ts";
-import { SEND_HIGH_WATER_BYTES } from "./limits.ts";
+import { MAX_LEAF_REQUESTS_HELD, SEND_HIGH_WATER_BYTES } from "./limits.ts";
 import { MetadataFetch, type WantedInfo } from "./metadata_fetch.ts";
 import type { Info } from "./metainfo.ts";
 import type { PeerCore } from "./peer_core.ts";
@@ -117,7 +117,8 @@ export class Knowledge {
     if (isFull(peer)) throw new WireFault("BEP 52", "asks for more hashes than it reads");
     if (this.#wouldEnd(peer, span)) return;
     const hashes = this.#service?.answer(span, peer.nowMs);
-    if (hashes === "later" && this.#waiting.length < MAX_WAITING) {
+    const isTooMuch = this.#waiting.filter((one) => one.peer === peer).length >= MAX_LEAF_REQUESTS_HELD;
+    if (hashes === "later" && !isTooMuch) {
       this.#waiting.push({ peer, span });
       return;
     }
@@ -182,8 +183,6 @@ export class Knowledge {
 
 /** How we call ourselves: of our own kind a reject is wanted. */
 const OUR_NAME = "nano-snap";
-/** Eight seconds' worth of reading; two of each of eight peers. */
-const MAX_WAITING = 16;
 
 /**
  * Whether the peer must read before it is told more. One read of ours may hold thousands of its questions, each a few

@@ -115,6 +115,16 @@ export const MAX_WHOLE_SETS = 8;
 /** Hash requests waiting at one peer: libtorrent's own number. */
 export const MAX_HASH_REQUESTS_SENT = 2;
 
+/**
+ * Requests for the leaves of a piece waiting at one peer, and most of them that one peer may have waiting at ours. BEP 52
+ * names no number and libtorrent answers each at once: four pieces of 4 MiB in 100 ms are more than a fast line brings.
+ */
+export const MAX_LEAF_REQUESTS_SENT = 4;
+export const MAX_LEAF_REQUESTS_HELD = 8;
+
+/** Who refuses so many requests for leaves in a row is not asked for a while: a libtorrent that has not kept them. */
+export const MAX_LEAF_REJECTS = 4;
+
 /** ut_metadata pieces waiting at one peer. */
 export const MAX_METADATA_REQUESTS_SENT = 4;
 

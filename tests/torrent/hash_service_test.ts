@@ -14,7 +14,9 @@ function leavesOf(piece: number): HashSpan {
 
 Deno.test("HashService reads leaves from the disk, some at once and then at a rate, and knows the last few by heart", () => {
   const download = TORRENT.download({ here: TORRENT.layout.pieces() });
-  const service = new HashService(download.layers!, () => download);
+  // Four pieces at once, two a second.
+  const reading = { bytesPerSecond: 2 * 65_536, bytesAtOnce: 4 * 65_536 };
+  const service = new HashService(download.layers!, () => download, reading);
   let reads = 0;
   const read = download.storage.read.bind(download.storage);
   download.storage.read = (piece, begin, into) => {
