@@ -9,6 +9,8 @@ import type { PieceIndex } from "./layout.ts";
 export const BLOCK_FREE = 0;
 export const BLOCK_REQUESTED = 1;
 export const BLOCK_RECEIVED = 2;
+/** The sender of what was on this disk already: no peer has that number. */
+export const NOBODY = 0;
 
 export class ActivePiece {
   /** BLOCK_FREE, BLOCK_REQUESTED or BLOCK_RECEIVED per block. */
@@ -24,7 +26,7 @@ export class ActivePiece {
   /** The peer that has the piece to itself; undefined when that one is gone. */
   owner: number | undefined;
   /** Who sent the block that came last. */
-  lastSender = 0;
+  lastSender: number = NOBODY;
   #piece: PieceIndex;
   #free: number;
   #received = 0;
@@ -51,6 +53,7 @@ export class ActivePiece {
     this.askers.fill(0);
     this.owner = undefined;
     this.readBack = undefined;
+    this.lastSender = NOBODY;
     this.#free = this.blockCount;
     this.#received = 0;
     this.#stored = 0;
@@ -110,6 +113,16 @@ export class ActivePiece {
     return true;
   }
 
+  /** A free block is on disk already. @param hash Its SHA-256, 32 bytes, copied. */
+  adopt(block: number, hash: Uint8Array): void {
+    this.states[block] = BLOCK_RECEIVED;
+    this.senders[block] = NOBODY;
+    this.hashes.set(hash, 32 * block);
+    this.#free--;
+    this.#received++;
+    this.#stored++;
+  }
+
   /** A block that was received is written now. @returns Whether it was the last one. */
   store(): boolean {
     return ++this.#stored === this.blockCount;
@@ -131,6 +144,7 @@ export class ActivePiece {
     for (let block = 0; block < this.blockCount; block++) {
       if (this.states[block] === BLOCK_RECEIVED) senders.add(this.senders[block]!);
     }
+    senders.delete(NOBODY);
     return senders;
   }
 }

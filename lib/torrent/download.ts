@@ -7,6 +7,7 @@
 
 import { type ActivePiece, BLOCK_RECEIVED } from "./active_piece.ts";
 import { Blame } from "./blame.ts";
+import { BlockReuse, type OldBlocks } from "./block_reuse.ts";
 import { BlockSink, type MillThreads } from "./block_sink.ts";
 import { equalBytes } from "../bytes.ts";
 import { MetainfoInvalid } from "../errors.ts";
@@ -43,6 +44,10 @@ export class Download {
   readonly shown: PieceSet;
   readonly picker: Picker;
   readonly sink: BlockSink;
+  /** What spares the line an older copy's blocks; undefined where there is none. */
+  readonly reuse: BlockReuse | undefined;
+  /** Pieces of which every block was found in one. */
+  #adopted: ActivePiece[] = [];
   readonly #blame = new Blame();
   /** Reads back a hybrid's pieces that failed. */
   #hasher: PieceHasher | undefined;
@@ -60,6 +65,8 @@ export class Download {
     readonly isPassing?: boolean;
     /** Hashes and writes in another thread, where that is a gain; `paths` are the storage's. */
     readonly sharing?: { readonly threads: MillThreads; readonly paths: readonly string[] } | undefined;
+    /** Not of a v1 torrent. */
+    readonly old?: OldBlocks | undefined;
   }) {
     this.info = options.info;
     this.layout = options.layout;
@@ -76,6 +83,11 @@ export class Download {
       keepHashes: layers !== undefined,
     });
     for (const piece of options.here) this.#doneBytes += this.#sizeOf(piece);
+    const { layout, random, old } = options;
+    if (old !== undefined && layers !== undefined) {
+      const begin = this.#begin.bind(this);
+      this.reuse = new BlockReuse({ layout, layers, picker: this.picker, random, begin, old });
+    }
     this.sink = new BlockSink(options.layout, options.storage);
     const leftBytes = options.layout.totalLength - this.#doneBytes;
     if (options.sharing === undefined || leftBytes < WORTH_A_THREAD_BYTES) return;
@@ -121,6 +133,7 @@ export class Download {
    * @throws {MetainfoInvalid} When a piece shows that a hybrid's two sides are of different data.
    */
   collect(take: (verdict: Verdict) => void): void {
+    for (const active of this.#adopted.splice(0)) take(this.#judge(active));
     for (const active of this.sink.collect()) take(this.#judge(active));
     const failure = this.sink.takeFailure();
     if (failure !== undefined) throw failure;
@@ -129,6 +142,15 @@ export class Download {
   /** The true hashes of a failed piece's blocks are known. @returns Who had sent blocks that differ. */
   settle(piece: PieceIndex, leaves: Uint8Array): ReadonlySet<number> {
     return this.#blame.settle(piece, leaves);
+  }
+
+  /** Of a piece that was held: some of its blocks are on disk. */
+  #begin(piece: PieceIndex, leaves: Uint8Array, found: Uint8Array): void {
+    const active = this.picker.begin(piece);
+    for (const [block, isFound] of found.entries()) {
+      if (isFound === 1) active.adopt(block, leaves.subarray(HASH_BYTES * block, HASH_BYTES * (block + 1)));
+    }
+    if (active.isComplete) this.#adopted.push(active);
   }
 
   #isNews(active: ActivePiece, block: number): boolean {

@@ -2,8 +2,9 @@
 // one has one sender and a dropped connection leaves few half pieces; at the end its blocks are shared out, and in
 // the very end asked for twice.
 //
-//   piece:  missing -> active -> here
-//              ^_________|   failed its hash
+//   piece:  (held ->) missing -> active -> here
+//              |         ^_________|   failed its hash
+//              |___________________^   some of its blocks were found on this disk
 //
 // Order: what the peer holds already, what another left behind, the rarest missing piece, a share of another's
 // piece, and last a block that is on its way from somebody else. Where somebody reads along (`follow`), what that one
@@ -53,6 +54,11 @@ export class Picker {
   readonly #owned = new Map<number, Set<ActivePiece>>();
   /** Active pieces whose peer is gone. */
   readonly #orphans = new Set<ActivePiece>();
+  /** Pieces of which somebody still looks whether parts of them are here; undefined where nobody ever did. */
+  #held: RarityOrder | undefined;
+  /** Whether a peer found nothing to do while there were such. */
+  #isStarved = false;
+  readonly #random: () => number;
   /** Pieces that failed: fetched again from one peer alone. */
   readonly #alone = new Set<number>();
   readonly #isReady: (piece: PieceIndex) => boolean;
@@ -84,13 +90,19 @@ export class Picker {
     this.#layout = options.layout;
     this.#isReady = options.isReady;
     this.#keepHashes = options.keepHashes;
+    this.#random = options.random;
     this.#rarity = new RarityOrder(options.layout.pieceCount, options.random);
     for (const piece of options.here) this.#rarity.remove(piece);
   }
 
-  /** Pieces that nobody is asked for. */
+  /** Pieces that nobody is asked for, without those that are held. */
   get missing(): number {
     return this.#rarity.count;
+  }
+
+  /** Pieces that nobody may begin yet. */
+  get held(): number {
+    return this.#held?.count ?? 0;
   }
 
   get active(): IterableIterator<ActivePiece> {
@@ -117,12 +129,12 @@ export class Picker {
 
   /** @param peer Whose it is, where that is known: then nobody else is looked at again for it. */
   onHave(piece: number, peer?: number): void {
-    this.#rarity.raise(piece);
+    this.#raise(piece);
     this.lookAgain(peer);
   }
 
   onBitfield(pieces: PieceSet, peer?: number): void {
-    for (const piece of pieces) this.#rarity.raise(piece);
+    for (const piece of pieces) this.#raise(piece);
     this.lookAgain(peer);
   }
 
@@ -133,12 +145,68 @@ export class Picker {
   }
 
   onDontHave(piece: number): void {
-    this.#rarity.lower(piece);
+    this.#lower(piece);
+  }
+
+  /** Nobody begins these before `begin` or `letGo`, as far as nobody has begun them already. */
+  hold(pieces: Iterable<PieceIndex>): void {
+    for (const piece of pieces) {
+      if (!this.#rarity.has(piece)) continue;
+      this.#held ??= this.#noneHeld();
+      this.#held.add(piece);
+      this.#rarity.remove(piece);
+    }
+  }
+
+  isHeld(piece: number): boolean {
+    return this.#held?.has(piece) === true;
+  }
+
+  /** The held piece that is wanted first of those that the peer has and the test accepts. */
+  nextHeld(peer: Pick<PickerPeer, "pieces">, accepts: (piece: number) => boolean): PieceIndex | undefined {
+    const held = this.#held;
+    if (held === undefined || held.count === 0) return undefined;
+    const isIt = (piece: number) => hasPiece(peer, piece) && accepts(piece);
+    const wanted = this.#look?.();
+    if (wanted === undefined) return held.first(isIt) as PieceIndex | undefined;
+    for (const piece of wanted.first) if (held.has(piece) && isIt(piece)) return piece as PieceIndex;
+    for (let piece = wanted.from; piece < this.#layout.pieceCount; piece++) {
+      if (held.has(piece) && isIt(piece)) return piece as PieceIndex;
+    }
+    return held.first(isIt) as PieceIndex | undefined;
+  }
+
+  /** Begins a held piece: its blocks are for whoever comes first. */
+  begin(piece: PieceIndex): ActivePiece {
+    this.#held?.remove(piece);
+    const active = this.#newActive(piece);
+    this.#active.set(piece, active);
+    this.#orphans.add(active);
+    return active;
+  }
+
+  /** A held piece is missing like any other. */
+  letGo(piece: PieceIndex): void {
+    if (!this.isHeld(piece)) return;
+    this.#held!.remove(piece);
+    this.#toRarity(piece);
+  }
+
+  letGoOfAll(): void {
+    const any = () => this.#held?.first(() => true) as PieceIndex | undefined;
+    for (let piece = any(); piece !== undefined; piece = any()) this.letGo(piece);
+  }
+
+  /** Whether a peer found nothing to do since the last call, while pieces are held. */
+  takeStarved(): boolean {
+    const isStarved = this.#isStarved && this.held > 0;
+    this.#isStarved = false;
+    return isStarved;
   }
 
   /** The peer is gone, and what it had is rarer. What it was asked for is given back by `release`, before. */
   onPeerGone(peer: PickerPeer): void {
-    if (peer.pieces !== undefined) { for (const piece of peer.pieces) this.#rarity.lower(piece); }
+    if (peer.pieces !== undefined) { for (const piece of peer.pieces) this.#lower(piece); }
     this.disown(peer.number);
     this.#nothingFor.delete(peer.number);
   }
@@ -173,6 +241,7 @@ export class Picker {
     }
     if (left > 0) left -= this.#pickShared(peer, left, take);
     if (left > 0) left -= this.#pickAgain(peer, left, take);
+    if (left > 0) this.#isStarved = true;
     return most - left;
   }
 
@@ -197,9 +266,33 @@ export class Picker {
 
   #toMissing(active: ActivePiece): void {
     this.#drop(active);
-    this.#rarity.add(active.piece);
-    this.#lowest = Math.min(this.#lowest, active.piece);
+    this.#toRarity(active.piece);
+  }
+
+  #toRarity(piece: PieceIndex): void {
+    this.#rarity.add(piece);
+    this.#lowest = Math.min(this.#lowest, piece);
     this.#generation++;
+  }
+
+  /** An order of its own, as rare as the other. */
+  #noneHeld(): RarityOrder {
+    const held = new RarityOrder(this.#layout.pieceCount, this.#random);
+    for (const piece of this.#layout.pieces()) {
+      held.remove(piece);
+      for (let left = this.#rarity.availability(piece); left > 0; left--) held.raise(piece);
+    }
+    return held;
+  }
+
+  #raise(piece: number): void {
+    this.#rarity.raise(piece);
+    this.#held?.raise(piece);
+  }
+
+  #lower(piece: number): void {
+    this.#rarity.lower(piece);
+    this.#held?.lower(piece);
   }
 
   #drop(active: ActivePiece): void {
@@ -320,7 +413,7 @@ export class Picker {
    * blocks at a time, so that little comes twice.
    */
   #pickAgain(peer: PickerPeer, most: number, take: TakeBlock): number {
-    if (this.#rarity.count > 0 || peer.askedCount >= END_GAME_BLOCKS) return 0;
+    if (this.#rarity.count + this.held > 0 || peer.askedCount >= END_GAME_BLOCKS) return 0;
     let left = Math.min(most, END_GAME_BLOCKS - peer.askedCount);
     const room = left;
     for (const active of this.#active.values()) {
@@ -356,6 +449,6 @@ function requestAgainFrom(active: ActivePiece, peer: PickerPeer, most: number, t
   return taken;
 }
 
-function hasPiece(peer: PickerPeer, piece: number): boolean {
+function hasPiece(peer: Pick<PickerPeer, "pieces">, piece: number): boolean {
   return peer.pieces === undefined || peer.pieces.has(piece);
 }

@@ -149,6 +149,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     invariant(this.#introduction.torrent !== undefined, "a swarm knows its torrent before it starts");
     this.#download = this.#asking.download = download;
     download.sink.onWake = () => this.onWake();
+    if (download.reuse !== undefined) download.reuse.onWake = () => this.onWake();
     this.#introduction = { ...this.#introduction, here: download.shown };
     const onUnreadable = (why: string) => this.#listener.onUnreadable?.(why);
     this.#uploader = new Uploader({ download, random: this.#random, limit: this.#upLimit, onUnreadable });
@@ -159,6 +160,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       this.#updateInterest(peer);
       this.refill(peer);
     }
+    download.reuse?.ask(this.#company.peers);
     if (download.isComplete) this.#onComplete();
   }
 
@@ -181,6 +183,7 @@ export class Swarm implements PeerOwner<PeerCore> {
   leave(peer: PeerCore, nowMs: number): void {
     if (!this.#company.leave(peer, nowMs)) return;
     this.#knowledge.leave(peer);
+    this.#download?.reuse?.leave(peer);
     this.#uploader?.leave(peer);
     this.#pex.leave(peer);
     this.#asking.leave(peer);
@@ -198,6 +201,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#knowledge.tick(this.#company.peers, nowMs);
     this.#uploader?.rechoke(nowMs);
     this.#pex.tick([...this.#company.peers], nowMs);
+    this.#download?.reuse?.tick(this.#company.peers, nowMs);
     this.#asking.tick(nowMs);
   }
 
@@ -240,6 +244,7 @@ export class Swarm implements PeerOwner<PeerCore> {
       for (const piece of change.before ?? []) picker?.onDontHave(piece);
       picker?.lookAgain(peer.number);
       if (peer.pieces !== undefined) picker?.onBitfield(peer.pieces, peer.number);
+      this.#download?.reuse?.ask(this.#company.peers);
     }
     this.#knowledge.onPieces(peer);
     this.#closeIfNeedless(peer);
@@ -282,7 +287,15 @@ export class Swarm implements PeerOwner<PeerCore> {
     } finally {
       const good = this.#good;
       this.#good = [];
-      if (good.length > 0) this.#onGoodPieces(good);
+      const reuse = this.#download?.reuse;
+      if (good.length > 0) {
+        this.#onGoodPieces(good);
+        reuse?.ask(this.#company.peers);
+      }
+      if (reuse?.takeNews() === true) {
+        reuse.ask(this.#company.peers);
+        this.refillAll();
+      }
     }
   }
 
@@ -339,6 +352,10 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): void {
+    const reuse = span.base === 0 ? this.#download?.reuse : undefined;
+    if (reuse !== undefined && this.#justice.orBan(peer, () => reuse.onHashes(peer, span, hashes))) {
+      return reuse.ask(this.#company.peers);
+    }
     const news = this.#justice.orBan(peer, () => this.#knowledge.onHashes(peer, span, hashes));
     if (news.kind === "nothing") return;
     if (news.kind === "leaves") {
@@ -350,6 +367,8 @@ export class Swarm implements PeerOwner<PeerCore> {
   }
 
   onHashReject(peer: PeerCore, span: HashSpan): void {
+    const reuse = span.base === 0 ? this.#download?.reuse : undefined;
+    if (reuse?.onReject(peer, span) === true) return reuse.ask(this.#company.peers);
     this.#knowledge.onHashReject(peer, span);
   }
 

@@ -10,7 +10,9 @@ import type { PieceLayers } from "../../lib/torrent/piece_layers.ts";
 import type { Download } from "../../lib/torrent/download.ts";
 import { Session } from "../../lib/torrent/session.ts";
 import { Swarm, type SwarmListener } from "../../lib/torrent/swarm.ts";
+import type { OldBlocks } from "../../lib/torrent/block_reuse.ts";
 import { type FixtureTorrent, MemoryStorage } from "../torrent/fixture_torrent.ts";
+import { OldCopy } from "../torrent/old_copy.ts";
 import type { World } from "./world.ts";
 import { seeded } from "../torrent/seeded.ts";
 
@@ -28,15 +30,31 @@ export class Leech implements SwarmListener, AsyncDisposable {
   readonly #world: World;
   readonly #torrent: FixtureTorrent;
   readonly #seed: number;
+  readonly #oldBlocks: OldBlocks | undefined;
+  /** What lies on its disk already; undefined for nothing. */
+  readonly old: OldCopy | undefined;
 
-  /** @param options.isMagnet Only the v2 hash is known at first. */
-  constructor(world: World, torrent: FixtureTorrent, options: { seed: number; isMagnet: boolean }) {
+  /**
+   * @param options.isMagnet Only the v2 hash is known at first.
+   * @param options.oldHas Blocks that an older copy on its disk has; `isLikely`: it is of a kind that has some.
+   */
+  constructor(world: World, torrent: FixtureTorrent, options: {
+    readonly seed: number;
+    readonly isMagnet: boolean;
+    readonly oldHas?: ((piece: number, block: number) => boolean) | undefined;
+    readonly isLikely?: boolean;
+  }) {
     this.#world = world;
     this.#torrent = torrent;
     this.storage = new MemoryStorage(torrent.layout);
     const { infoHashV2 } = torrent.info;
-    const { isMagnet, seed } = options;
+    const { isMagnet, seed, oldHas, isLikely } = options;
     this.#seed = seed;
+    if (oldHas !== undefined) {
+      const later = (task: () => void) => world.clock.at(world.clock.nowMs() + DISK_MS, task);
+      this.old = new OldCopy({ torrent, storage: this.storage, has: oldHas, later });
+      this.#oldBlocks = this.old.blocks(isLikely);
+    }
     this.swarm = new Swarm({
       hashes: isMagnet ? { v1: undefined, v2Short: infoHashV2!.subarray(0, 20) } : hashesOf(torrent.info),
       wanted: isMagnet ? { infoHashV2: infoHashV2! } : undefined,
@@ -103,6 +121,10 @@ export class Leech implements SwarmListener, AsyncDisposable {
 
   #download(layers: PieceLayers | undefined): Download {
     const { storage } = this;
-    return this.#torrent.download({ storage, seed: this.#seed, ...(layers && { layers }) });
+    const old = this.#oldBlocks;
+    return this.#torrent.download({ storage, seed: this.#seed, ...(layers && { layers }), old });
   }
 }
+
+/** What a look at a piece of an older copy takes. */
+const DISK_MS = 5;

@@ -51,6 +51,20 @@ Deno.test("ActivePiece takes each block once, asked for or not", () => {
   assert.deepEqual(piece.contributors(), new Set([7, 8]));
 });
 
+Deno.test("ActivePiece.adopt() counts a block as here, with its hash and without a sender", () => {
+  const active = new ActivePiece(PIECE, 3, { keepHashes: true });
+  const hash = new Uint8Array(32).fill(7);
+  active.adopt(1, hash);
+  assert.deepEqual([active.free, active.receivedBlocks, active.isComplete], [2, 1, false]);
+  assert.deepEqual(active.hashes.subarray(32, 64), hash);
+  assert.deepEqual([active.requestNext(), active.requestNext(), active.requestNext()], [0, 2, undefined]);
+  assert.equal(active.receive(1, 9), false, "nobody need send it");
+  active.receive(0, 9);
+  active.receive(2, 9);
+  assert.deepEqual(active.contributors(), new Set([9]));
+  assert.deepEqual([active.store(), active.store()], [false, true]);
+});
+
 Deno.test("ActivePiece.forget() wants a received block again", () => {
   const piece = active(2);
   piece.requestNext();

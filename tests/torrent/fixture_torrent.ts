@@ -2,6 +2,7 @@
 
 import { equalBytes } from "../../lib/bytes.ts";
 import { VerificationFailed } from "../../lib/errors.ts";
+import type { OldBlocks } from "../../lib/torrent/block_reuse.ts";
 import { Download } from "../../lib/torrent/download.ts";
 import { BLOCK_BYTES, Layout, type PieceIndex } from "../../lib/torrent/layout.ts";
 import { type Info, parseInfo } from "../../lib/torrent/metainfo.ts";
@@ -72,6 +73,7 @@ export class FixtureTorrent {
       layers?: PieceLayers;
       seed?: number;
       isPassing?: boolean;
+      old?: OldBlocks | undefined;
     } = {},
   ): Download {
     const here = new PieceSet(this.layout.pieceCount);
@@ -89,6 +91,7 @@ export class FixtureTorrent {
       here,
       random: seeded(options.seed ?? 1),
       isPassing: options.isPassing ?? false,
+      old: options.old,
     });
   }
 }

@@ -178,6 +178,49 @@ Deno.test("disown() begins a failed piece anew, so that still one peer alone sen
   assert.deepEqual(b.pick(picker, 9), [[0, 0], [0, 1], [0, 2], [0, 3]]);
 });
 
+Deno.test("hold() keeps pieces from being begun, and from an end game, until they are let go or begun", () => {
+  const { picker, a, b } = drawn({ us: "....", a: "####", b: "####" });
+  picker.hold([1, 2, 3] as PieceIndex[]);
+  assert.deepEqual([picker.held, picker.missing], [3, 1]);
+  assert.deepEqual(a.pick(picker, 9), [[0, 0], [0, 1]]);
+  assert.deepEqual(b.pick(picker, 9), [], "nothing is asked for twice while there are held ones");
+  assert.equal(picker.takeStarved(), true);
+  assert.equal(picker.takeStarved(), false);
+  const active = picker.begin(2 as PieceIndex);
+  active.adopt(0, new Uint8Array(0)); // no hashes are kept here
+  assert.deepEqual(b.pick(picker, 9), [[2, 1]], "of a begun one what is not here");
+  picker.letGo(3 as PieceIndex);
+  assert.deepEqual(b.pick(picker, 2), [[3, 0], [3, 1]]);
+  assert.deepEqual([picker.held, picker.isHeld(1), picker.isHeld(3)], [1, true, false]);
+  picker.letGoOfAll();
+  assert.deepEqual(a.pick(picker, 2), [[1, 0], [1, 1]]);
+});
+
+Deno.test("nextHeld() gives the rarest piece that the peer has, or what somebody who reads along comes to first", () => {
+  const { picker, a, b } = drawn({ us: "......", a: "####..", b: "...#.." });
+  picker.hold([1, 2, 3] as PieceIndex[]);
+  const any = () => true;
+  assert.equal(picker.nextHeld(b, any), 3);
+  assert.ok([1, 2].includes(picker.nextHeld(a, any)!), "a alone has it");
+  assert.equal(picker.nextHeld(a, (piece) => piece === 3), 3);
+  picker.onHave(1);
+  picker.onHave(2);
+  picker.onHave(2);
+  picker.onHave(3);
+  assert.equal(picker.nextHeld(a, any), 1);
+  picker.follow(() => ({
+    first: [5],
+    waitingFor: undefined,
+    from: 2,
+    soonEnd: 3,
+    end: 6,
+    isStrict: false,
+  }));
+  assert.equal(picker.nextHeld(a, any), 2);
+  assert.equal(picker.nextHeld(a, (piece) => piece === 1), 1, "what lies behind the reader as well");
+  assert.equal(picker.nextHeld(a, () => false), undefined);
+});
+
 Deno.test("onHave(), onDontHave() and onPeerGone() make pieces commoner and rarer", () => {
   const first = (change: (world: ReturnType<typeof drawn>) => void) => {
     const world = drawn({ us: "...", a: "###", b: ".##", c: "#..", d: "#.#" });

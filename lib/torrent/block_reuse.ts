@@ -1,0 +1,371 @@
+// Spares the line what an older copy on this disk has: pieces that differ from it are held back from the picker until a
+// peer has told their block hashes (BEP 52, base 0, proven), and what the copy has of them is in place. Then only the rest
+// is asked for. It decides which piece is compared next and whom to ask; the bytes are BlockMatcher's.
+//
+//   held -> asked (a peer, its leaves) -> matching (the disk) -> begun, with the blocks that were found
+//     |________|  refused, silent, gone: another peer
+//     |_____________________________________> let go: fetched whole
+//
+// It never keeps the line idle for long: what nobody can tell of is let go, little by little, once a peer finds nothing
+// else to do; and where a sample of pieces has nothing in common with the copy, all of it is.
+
+import { equalBytes } from "../bytes.ts";
+import { WireFault } from "../errors.ts";
+import type { BlockMatcher } from "./block_matcher.ts";
+import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
+import { HASH_TIMEOUT_MS, MAX_LEAF_REJECTS, MAX_LEAF_REQUESTS_SENT, REJECT_PAUSE_MS } from "./limits.ts";
+import type { PeerCore } from "./peer_core.ts";
+import type { Picker } from "./picker.ts";
+import type { PieceLayers } from "./piece_layers.ts";
+import { type HashSpan, ID } from "./wire.ts";
+
+/** An older copy, and what is hoped of it. */
+export interface OldBlocks {
+  /** Pieces of which it may have a part. */
+  readonly pieces: readonly PieceIndex[];
+  /**
+   * Whether it is of a kind that keeps its blocks from one snapshot to the next. Otherwise a few pieces are tried while
+   * all others are fetched as if there were no copy.
+   */
+  readonly isLikely: boolean;
+  readonly matcher: BlockMatcher;
+  /** Told once, when nothing is held any more. */
+  readonly onOver: (sums: ReuseSums) => void;
+}
+
+/** What came of it. */
+export interface ReuseSums {
+  readonly comparedPieces: number;
+  readonly foundBlocks: number;
+  /** What came of hashes for it, proofs included. */
+  readonly hashBytes: number;
+  /** Whether it was given up because there was nothing in common. */
+  readonly isInVain: boolean;
+}
+
+/** Puts what was found into the picker's hands. */
+export type BeginPiece = (piece: PieceIndex, leaves: Uint8Array, found: Uint8Array) => void;
+
+interface Asked {
+  readonly span: HashSpan;
+  readonly peer: number;
+  readonly sinceMs: number;
+}
+
+/** What is known of a peer besides. */
+interface Teller {
+  waiting: number;
+  answeredMs: number;
+  /** In a row. */
+  rejects: number;
+  restUntilMs: number;
+}
+
+export class BlockReuse {
+  /** Told when pieces were begun or let go from outside of a call: `takeNews` then says so. */
+  onWake: () => void = () => {};
+  readonly #layout: Layout;
+  readonly #layers: PieceLayers;
+  readonly #picker: Picker;
+  readonly #old: OldBlocks;
+  readonly #begin: BeginPiece;
+  /** Those that are held once a few have shown that it is worth it. */
+  #rest: readonly PieceIndex[];
+  readonly #asked = new Map<PieceIndex, Asked>();
+  readonly #matching = new Set<PieceIndex>();
+  readonly #tellers = new Map<number, Teller>();
+  /** Peers that could not tell, by piece. */
+  readonly #refusals = new Map<PieceIndex, Set<number>>();
+  readonly #mostBegun: number;
+  readonly #sample: number;
+  #nowMs = 0;
+  /** Since when nobody could be asked, or nobody has answered. */
+  #mutedSinceMs: number | undefined;
+  #isOver = false;
+  #ended: Promise<void> = Promise.resolve();
+  #hasNews = false;
+  #foundNothing = 0;
+  #comparedPieces = 0;
+  #foundBlocks = 0;
+  #hashBytes = 0;
+
+  /** Holds the pieces. @param random 0 up to but not 1. */
+  constructor(parts: {
+    readonly layout: Layout;
+    readonly layers: PieceLayers;
+    readonly picker: Picker;
+    readonly random: () => number;
+    readonly begin: BeginPiece;
+    readonly old: OldBlocks;
+  }) {
+    const { layout, layers, picker, old, random } = parts;
+    this.#layout = layout;
+    this.#layers = layers;
+    this.#picker = picker;
+    this.#begin = parts.begin;
+    this.#old = old;
+    this.#mostBegun = Math.max(16, Math.floor(BEGUN_MEMORY_BYTES / (PLACE_BYTES * layout.blocksPerPiece)));
+    const sample = Math.floor(SAMPLE_BYTES / layout.pieceLength);
+    this.#sample = Math.max(LEAST_SAMPLE, Math.min(MOST_SAMPLE, sample));
+    const pieces = old.pieces.filter((piece) => layers.leafRequest(piece) !== undefined);
+    const first = old.isLikely ? pieces : draw(pieces, this.#sample, random);
+    this.#rest = old.isLikely ? [] : pieces;
+    picker.hold(first);
+    if (picker.held === 0) this.#end(false);
+  }
+
+  /** Whether there is nothing more to compare. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether there is more to ask for than at the last call. */
+  takeNews(): boolean {
+    const hasNews = this.#hasNews;
+    this.#hasNews = false;
+    return hasNews;
+  }
+
+  /** About once a second. */
+  tick(peers: Iterable<PeerCore>, nowMs: number): void {
+    if (this.#isOver) return;
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    for (const [piece, { peer, sinceMs }] of this.#asked) {
+      // Who has much to do answers one after the other.
+      if (nowMs - Math.max(sinceMs, this.#teller(peer).answeredMs) < HASH_TIMEOUT_MS) continue;
+      this.#takeBack(piece);
+      this.#refuse(piece, peer, MAX_LEAF_REJECTS);
+    }
+    this.ask(peers);
+  }
+
+  /** Asks whoever can tell about the next pieces. To be called when somebody new can, and when there is room. */
+  ask(peers: Iterable<PeerCore>): void {
+    if (this.#isOver) return;
+    const all = [...peers].filter((peer) => peer.isGreeted && peer.pieces?.count !== 0);
+    for (const { nowMs } of all) this.#nowMs = Math.max(this.#nowMs, nowMs);
+    const tellers = all.filter((peer) => peer.isV2 && this.#teller(peer.number).restUntilMs <= this.#nowMs);
+    // In turns, so that none has all the work while others could share it.
+    let room = this.#room();
+    for (let isAsked = true; room > 0 && isAsked;) {
+      isAsked = false;
+      for (const peer of tellers) {
+        if (room === 0 || !this.#askNext(peer)) continue;
+        room--;
+        isAsked = true;
+      }
+    }
+    this.#letGoOfRefused(all);
+    if (room === 0 || this.#matching.size > 0) this.#mutedSinceMs = undefined;
+    else this.#feedStarved(all.filter((peer) => !tellers.includes(peer)));
+    this.#look();
+  }
+
+  /**
+   * An answer about leaves came.
+   *
+   * @returns Whether it was asked for here.
+   * @throws {WireFault} When it proves nothing.
+   */
+  onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): boolean {
+    const piece = this.#pieceOf(peer, span);
+    if (piece === undefined) return false;
+    this.#nowMs = Math.max(this.#nowMs, peer.nowMs);
+    this.#takeBack(piece);
+    const leaves = this.#layers.verifyLeaves(piece, span, hashes);
+    if (leaves === undefined) throw new WireFault("BEP 52", "hashes that prove nothing");
+    this.#hashBytes += hashes.length;
+    Object.assign(this.#teller(peer.number), { rejects: 0, answeredMs: this.#nowMs });
+    this.#mutedSinceMs = undefined;
+    if (this.#isOver || !this.#picker.isHeld(piece)) return true;
+    this.#matching.add(piece);
+    this.#old.matcher.match(piece, leaves, (found) => this.#onFound(piece, leaves, found));
+    return true;
+  }
+
+  /** @returns Whether that was asked for here. */
+  onReject(peer: PeerCore, span: HashSpan): boolean {
+    const piece = this.#pieceOf(peer, span);
+    if (piece === undefined) return false;
+    this.#nowMs = Math.max(this.#nowMs, peer.nowMs);
+    this.#takeBack(piece);
+    this.#refuse(piece, peer.number, 1);
+    return true;
+  }
+
+  leave(peer: PeerCore): void {
+    for (const [piece, asked] of this.#asked) if (asked.peer === peer.number) this.#takeBack(piece);
+    this.#tellers.delete(peer.number);
+  }
+
+  /** Compares nothing more. Resolves when no file is in use any more; what was not compared is missing. */
+  async close(): Promise<void> {
+    this.#end(false);
+    await this.#ended;
+  }
+
+  /** How many more may be under way: as far ahead of the line as is worth it. */
+  #room(): number {
+    let begun = 0;
+    let free = 0;
+    for (const active of this.#picker.active) {
+      begun++;
+      free += active.free;
+    }
+    const underWay = this.#asked.size + this.#matching.size;
+    if (free >= AHEAD_BLOCKS) return 0;
+    return Math.max(0, Math.min(MOST_UNDER_WAY, this.#mostBegun - begun) - underWay);
+  }
+
+  #askNext(peer: PeerCore): boolean {
+    const teller = this.#teller(peer.number);
+    if (teller.waiting >= MAX_LEAF_REQUESTS_SENT) return false;
+    const piece = this.#picker.nextHeld(
+      peer,
+      (n) =>
+        !this.#asked.has(n as PieceIndex) && !this.#matching.has(n as PieceIndex) &&
+        this.#refusals.get(n as PieceIndex)?.has(peer.number) !== true,
+    );
+    if (piece === undefined) return false;
+    const span = this.#layers.leafRequest(piece)!;
+    teller.waiting++;
+    this.#asked.set(piece, { span, peer: peer.number, sinceMs: this.#nowMs });
+    peer.out.hashSpan(ID.hashRequest, span);
+    return true;
+  }
+
+  #pieceOf(peer: PeerCore, span: HashSpan): PieceIndex | undefined {
+    for (const [piece, asked] of this.#asked) {
+      const { index, root } = asked.span;
+      if (asked.peer === peer.number && index === span.index && equalBytes(root, span.root)) return piece;
+    }
+    return undefined;
+  }
+
+  /** It is nobody's to answer any more. */
+  #takeBack(piece: PieceIndex): void {
+    const asked = this.#asked.get(piece);
+    if (asked === undefined) return;
+    this.#asked.delete(piece);
+    const teller = this.#tellers.get(asked.peer);
+    if (teller !== undefined) teller.waiting--;
+  }
+
+  #refuse(piece: PieceIndex, number: number, times: number): void {
+    const refusals = this.#refusals.get(piece) ?? new Set();
+    this.#refusals.set(piece, refusals.add(number));
+    const teller = this.#teller(number);
+    teller.rejects += times;
+    if (teller.rejects < MAX_LEAF_REJECTS) return;
+    teller.rejects = 0;
+    teller.restUntilMs = this.#nowMs + REJECT_PAUSE_MS;
+  }
+
+  #teller(number: number): Teller {
+    const teller = this.#tellers.get(number) ?? { waiting: 0, answeredMs: 0, rejects: 0, restUntilMs: 0 };
+    this.#tellers.set(number, teller);
+    return teller;
+  }
+
+  /** Somebody has the piece, and everybody who has it was asked for its leaves in vain. */
+  #letGoOfRefused(peers: readonly PeerCore[]): void {
+    for (const [piece, refusals] of this.#refusals) {
+      if (this.#asked.has(piece)) continue;
+      const canTell = (peer: PeerCore) => peer.isV2 && !refusals.has(peer.number);
+      const having = peers.filter((peer) => peer.has(piece));
+      if (having.length > 0 && !having.some(canTell)) this.#letGo(piece);
+    }
+  }
+
+  /** Whoever gives blocks is not kept waiting by those who do not tell hashes. */
+  #feedStarved(mute: readonly PeerCore[]): void {
+    this.#mutedSinceMs ??= this.#nowMs;
+    if (this.#nowMs - this.#mutedSinceMs < PATIENCE_MS || !this.#picker.takeStarved()) return;
+    let left = Math.max(1, Math.floor(STARVED_BYTES / this.#layout.pieceLength));
+    // A web seed is no peer, and has everything.
+    for (const peer of [...mute, { pieces: undefined }]) {
+      for (; left > 0; left--) {
+        const piece = this.#picker.nextHeld(peer, (n) => !this.#asked.has(n as PieceIndex));
+        if (piece === undefined) break;
+        this.#letGo(piece);
+      }
+    }
+  }
+
+  #letGo(piece: PieceIndex): void {
+    this.#refusals.delete(piece);
+    this.#picker.letGo(piece);
+    this.#hasNews = true;
+  }
+
+  #onFound(piece: PieceIndex, leaves: Uint8Array, found: Uint8Array): void {
+    this.#matching.delete(piece);
+    if (this.#isOver || !this.#picker.isHeld(piece)) return;
+    let count = 0;
+    for (const one of found) count += one;
+    this.#comparedPieces++;
+    this.#foundBlocks += count;
+    this.#foundNothing = count > 0 ? 0 : this.#foundNothing + 1;
+    this.#refusals.delete(piece);
+    this.#begin(piece, leaves, found);
+    this.#hasNews = true;
+    if (count > 0 && this.#rest.length > 0) {
+      this.#picker.hold(this.#rest);
+      this.#rest = [];
+    }
+    if (this.#foundNothing >= this.#sample) this.#end(true);
+    this.#look();
+    this.onWake();
+  }
+
+  #look(): void {
+    if (!this.#isOver && this.#picker.held === 0 && this.#matching.size === 0) this.#end(false);
+  }
+
+  #end(isInVain: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#picker.letGoOfAll();
+    this.#hasNews = true;
+    this.#refusals.clear();
+    this.#ended = this.#old.matcher.end();
+    const { onOver } = this.#old;
+    onOver({
+      comparedPieces: this.#comparedPieces,
+      foundBlocks: this.#foundBlocks,
+      hashBytes: this.#hashBytes,
+      isInVain,
+    });
+  }
+}
+
+/** Some of them, any. */
+function draw(pieces: readonly PieceIndex[], count: number, random: () => number): PieceIndex[] {
+  const left = [...pieces];
+  const drawn: PieceIndex[] = [];
+  while (drawn.length < count && left.length > 0) {
+    const at = Math.floor(random() * left.length);
+    drawn.push(left[at]!);
+    left[at] = left.at(-1)!;
+    left.pop();
+  }
+  return drawn;
+}
+
+/** So much of what is to be fetched is known ahead of the line: two seconds of 1 Gbit/s. */
+const AHEAD_BLOCKS = (256 << 20) / BLOCK_BYTES;
+/** What is known of begun pieces: a hash, a sender and two marks for each block. */
+const BEGUN_MEMORY_BYTES = 16 << 20;
+const PLACE_BYTES = 38;
+/** Pieces whose leaves are asked for, or are being compared: half a MiB of leaves at 4 MiB pieces. */
+const MOST_UNDER_WAY = 64;
+/**
+ * So much in a row without one block in common, and there is nothing to hope for; at most so many pieces. The other side
+ * reads as much for each of us.
+ */
+const SAMPLE_BYTES = 256 << 20;
+const LEAST_SAMPLE = 8;
+const MOST_SAMPLE = 64;
+/** A line that has nothing else to do waits so long for hashes, and then gets so much to fetch as it is. */
+const PATIENCE_MS = 3_000;
+const STARVED_BYTES = 64 << 20;
