@@ -24,6 +24,7 @@ import { WorkerHasher } from "./hash_client.ts";
 import { WorkerExaminer } from "./ledger_client.ts";
 import { systemHttp } from "./http.ts";
 import { systemNet } from "./net.ts";
+import { WorkerMatchers } from "./match_client.ts";
 import { WorkerPacker } from "./pack_client.ts";
 import { ownProgram } from "./own_program.ts";
 import { systemPrograms } from "./programs.ts";
@@ -42,6 +43,7 @@ export class SystemMachine {
   readonly programs: Programs = systemPrograms;
   readonly extractor: WorkerExtractor = new WorkerExtractor(navigator.hardwareConcurrency);
   readonly mills: WorkerMills = new WorkerMills(navigator.hardwareConcurrency);
+  readonly matchers: WorkerMatchers = new WorkerMatchers(navigator.hardwareConcurrency);
   readonly checker: WorkerChecker = new WorkerChecker(navigator.hardwareConcurrency);
   readonly hasher: WorkerHasher = new WorkerHasher(navigator.hardwareConcurrency);
   readonly tester: WorkerTester = new WorkerTester();

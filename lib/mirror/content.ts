@@ -16,7 +16,8 @@ import { type ContentOptions, filePathsIn, nameOf, note } from "./content_option
 import type { DataPaths } from "./data_dir.ts";
 import type { Machine } from "./machine.ts";
 import { passingBytes } from "./passing.ts";
-import { copyPieces, findOldCopies, isKnownCopy, pieceIndices, sharedPieces } from "./reuse.ts";
+import { oldBlocksOf } from "./old_blocks.ts";
+import { copyPieces, findOldCopies, isKnownCopy, type OldCopy, pieceIndices, sharedPieces } from "./reuse.ts";
 import { checkSuspects } from "./suspects.ts";
 
 export class Content {
@@ -75,10 +76,13 @@ export class Content {
       const { suspect, trusted: here } = found;
       if (here.count > 0 && !isMoved) note(options, "info", `Resumed: ${shareOf(options, here)} are here`);
       await checkSuspects(options, { what: `what is in ${folder}`, filePaths, suspect, here, journal });
-      await takeFromElsewhere(options, { here, journal, filePaths, place, inPlace });
+      const copies = await takeFromElsewhere(options, { here, journal, filePaths, place, inPlace });
+      const leftPlace = isMoved ? undefined : place;
+      const old = oldBlocksOf(options, { path: filePaths[0]!, here, place: leftPlace, copies });
+      if (old !== undefined) await options.layersReady;
       const random = chanceFrom(machine.random.bytes(16));
       const sharing = machine.mills && { threads: machine.mills, paths: filePaths };
-      const download = new Download({ info, layout, layers, storage, here, random, sharing });
+      const download = new Download({ info, layout, layers, storage, here, random, sharing, old });
       return new Content(options, download, journal);
     } catch (error) {
       await journal?.close();
@@ -138,6 +142,7 @@ export class Content {
       await drain();
       if (!this.#isSettled) await this.settle();
     } finally {
+      await this.download.reuse?.close();
       await this.download.sink.close();
       await this.#journal.close();
       this.#storage.close();
@@ -157,7 +162,7 @@ export class Content {
   }
 }
 
-/** Copies what is missing out of what lies in the torrent's place and out of older snapshots. */
+/** Copies what is missing out of what lies in the torrent's place and out of older snapshots, and says which there are. */
 async function takeFromElsewhere(
   options: ContentOptions,
   own: {
@@ -167,7 +172,7 @@ async function takeFromElsewhere(
     readonly place: Place | undefined;
     readonly inPlace: PieceSet | undefined;
   },
-): Promise<void> {
+): Promise<OldCopy[]> {
   const { layout } = options;
   const { here, journal, filePaths, place, inPlace } = own;
   if (place !== undefined && inPlace !== undefined) {
@@ -175,7 +180,7 @@ async function takeFromElsewhere(
     const from = { layout, paths: place.filePaths, pieces };
     await copyPieces(options, { what: place.path, from, to: { paths: filePaths, pieces }, here, journal });
   }
-  if (here.isFull) return;
+  if (here.isFull) return [];
   const copies = findOldCopies(options, place);
   if (copies.length > 0) await options.layersReady;
   for (const copy of copies) {
@@ -184,6 +189,7 @@ async function takeFromElsewhere(
     const to = { paths: filePaths, pieces: shared.to };
     await copyPieces(options, { what: copy.what, from, to, here, journal });
   }
+  return copies;
 }
 
 /** @param credit Bytes on disk that will be moved in. */

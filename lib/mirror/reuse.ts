@@ -2,7 +2,7 @@
 // which a part came before the pointer moved on, or one that was finished. They are only read: each piece is verified
 // while it is copied, and the copies go when the new snapshot is whole.
 
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { toHex } from "../bytes.ts";
 import { formatBytes, shortHash } from "../format.ts";
 import { expectedHash, expectedHashes, type HashedTorrent } from "../torrent/check.ts";
@@ -21,7 +21,10 @@ import { readSavedTorrent } from "./target.ts";
 /** A copy on this disk: what it is of, where it lies, and the pieces that may be good. */
 export interface OldCopy extends HashedTorrent {
   readonly filePaths: readonly string[];
+  /** May be gone through more than once. */
   readonly pieces: Iterable<PieceIndex>;
+  /** Whether it was finished: then those are all. */
+  readonly isWhole: boolean;
   /** For people. */
   readonly what: string;
 }
@@ -32,16 +35,24 @@ export function findOldCopies(options: ContentOptions, place: Place | undefined)
   const own = nameOf(info);
   const copies: OldCopy[] = [];
   const seen = new Set([own]);
-  const add = (name: string, folder: string, whole: boolean) => {
+  const add = (name: string, folder: string, isWhole: boolean) => {
     const torrent = seen.has(name) ? undefined : savedTorrent(files, paths, name);
     seen.add(name);
     if (torrent === undefined) return;
     const filePaths = filePathsIn(folder, torrent.info);
-    const pieces = whole ? torrent.layout.pieces() : pieceIndices(peek(options, torrent, name, filePaths));
-    copies.push({ ...torrent, filePaths, pieces, what: shortHash(name) });
+    const all = { [Symbol.iterator]: () => torrent.layout.pieces() };
+    const pieces = isWhole ? all : pieceIndices(peek(options, torrent, name, filePaths));
+    copies.push({ ...torrent, filePaths, pieces, isWhole, what: shortHash(name) });
   };
   if (place?.otherSnapshot !== undefined) add(place.otherSnapshot, paths.root, true);
   for (const { name, path } of wholes) add(name, dirname(path), true);
+  // What a mirror served here, when this is a `get`.
+  for (const path of [paths.snapshot(own), join(paths.kept(own), info.name)]) {
+    for (const name of files.list(dirname(dirname(path)))) {
+      const folder = join(dirname(dirname(path)), name);
+      if (files.stat(join(folder, info.name)) !== undefined) add(name, folder, true);
+    }
+  }
   for (const name of files.list(dirname(paths.incoming(own)))) add(name, paths.incoming(name), false);
   return copies;
 }
