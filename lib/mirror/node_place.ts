@@ -98,11 +98,11 @@ export class NodePlace implements LedgerPlace {
   async put(partial: string | undefined, of: SnapshotName): Promise<LedgerFacts> {
     const { machine, home, wish, staging } = this.#parts;
     const { files, programs, clock } = machine;
-    const facts = checkedFacts(files, partial ?? staging.ledger);
+    let facts = checkedFacts(files, partial ?? staging.ledger);
     if (partial !== undefined) {
       try {
         this.#refuseForeign(facts, partial);
-        await this.#examineAll(partial);
+        facts = { ...facts, cemented_count: await this.#examineAll(partial) };
       } catch (error) {
         if (error instanceof VerificationFailed) files.remove(partial);
         throw error;
@@ -135,9 +135,10 @@ export class NodePlace implements LedgerPlace {
     );
   }
 
-  async #examineAll(path: string): Promise<void> {
+  /** @returns How many blocks are cemented: it is counted on the way. */
+  async #examineAll(path: string): Promise<number | undefined> {
     const { machine, report, signal } = this.#parts;
-    const { problems, problemCount }: Examination = await machine.examiner.examine({
+    const { problems, problemCount, cementedCount }: Examination = await machine.examiner.examine({
       path,
       tables: "all",
       signal,
@@ -145,7 +146,7 @@ export class NodePlace implements LedgerPlace {
         report({ kind: "work", label: "Checking the ledger", doneBytes, totalBytes }),
     });
     const [first] = problems;
-    if (first === undefined) return;
+    if (first === undefined) return cementedCount;
     const where = first.page === undefined ? "" : `, page ${first.page}`;
     throw new VerificationFailed(
       `Cannot install the ledger: its structure has ${problemCount} faults; the first, in ${first.table}${where}: ${first.text}`,

@@ -66,6 +66,8 @@ Deno.test({
     assert.deepEqual([directory, told], [folder.path, join(folder.path, backup)]);
     assert.match(next!, /^(nano_node|docker|systemctl) /);
     assert.equal(answer["path"], folder.ledger);
+    const { cementedCount } = published.ledger.facts;
+    assert.equal((answer["ledger"] as Record<string, unknown>)["cemented_count"], cementedCount);
     if (isRoot) {
       for (const name of folder.names()) {
         const { uid, gid } = Deno.statSync(join(folder.path, name));
