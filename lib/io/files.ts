@@ -62,7 +62,10 @@ export const systemFiles: Files = {
   },
 
   link(from, to) {
-    attempt(`link ${from} to`, to, () => fs.linkSync(from, to));
+    attempt(`link ${from} to`, to, () => {
+      fs.linkSync(from, to);
+      syncFolder(dirname(to));
+    });
   },
 
   remove(path) {
