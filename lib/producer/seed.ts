@@ -448,6 +448,7 @@ class Seeder {
         const current = this.#current?.pair.v2;
         if (current !== undefined && equalBytes(value, pointerValue(parseHex(current)!))) {
           this.#settleBefore();
+          this.#tell("seeding");
         }
       },
     });

@@ -94,8 +94,13 @@ Deno.test({
   await using seeding = await startSeed(dir, [
     ...["--dht-bootstrap", swarm.bootstrap()],
     ...["--tracker", tracker.url],
+    ...["--metrics-port", "0"],
   ], KEY);
   await seeding.program.stderrLine(/Published seq 1 /);
+  // At once, not with the next line of statistics.
+  const metrics = seeding.program.stderrLines.map(({ text }) => /http:\S+(?=\/metrics)/.exec(text)?.[0]);
+  const ready = await fetch(`${metrics.find((url) => url !== undefined)}/readyz`);
+  assert.equal(await ready.text(), "ready\n");
   const stats = await statsWhere(dir, ({ dht_verified }) => dht_verified === true);
   assert.equal(stats["torrent_info_hash"], v2);
   assert.deepEqual([stats["dht_sequence"], stats["seeder_ready"], stats["state"]], [1, true, "seeding"]);
