@@ -77,12 +77,24 @@ function subjectsIn({ path, torrent }: VerifyOptions, { files }: InspectMachine)
   if (facts.kind !== "directory") return [path];
   const isNamed = torrent !== undefined && torrent.kind !== "newest";
   if (isNamed || files.stat(`${path}.torrent`) !== undefined) return [path];
-  const kept = [ARCHIVE_NAME, LEDGER_NAME].map((name) => join(path, name));
-  const there = kept.filter((one) => files.stat(one)?.kind === "file");
+  const there = keptIn(path, files).filter((one) => files.stat(one)?.kind === "file");
   if (there.length > 0) return there;
   throw new UsageError(
-    `Cannot verify ${path}: it holds neither ${ARCHIVE_NAME} nor ${LEDGER_NAME}; name a file, or --torrent`,
+    `Cannot verify ${path}: it holds no archive that is recorded there, nor ${ARCHIVE_NAME} or ${LEDGER_NAME}; name a file, ` +
+      "or --torrent",
   );
+}
+
+/** Where a mirror's or a producer's files may lie: an archive has the name that its torrent gives it. */
+function keptIn(folder: string, files: InspectMachine["files"]): string[] {
+  const recorded = metaBeside(join(folder, ARCHIVE_NAME), files)["current_torrent_name"];
+  const names = [
+    ARCHIVE_NAME,
+    ...typeof recorded === "string" && recorded !== "" && basename(recorded) === recorded ? [recorded] : [],
+    ...files.list(folder).filter((name) => name.endsWith(".torrent")).map((name) => name.slice(0, -8)),
+    LEDGER_NAME,
+  ];
+  return [...new Set(names)].filter((name) => name !== "").map((name) => join(folder, name));
 }
 
 /** What a verification works with. */

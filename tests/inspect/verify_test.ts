@@ -8,6 +8,7 @@ import { fixtureBytes } from "../torrent/fixtures.ts";
 import { InspectWorld, PIECE, run } from "./inspect_world.ts";
 
 interface Row {
+  path: string;
   check: string;
   result: string;
   detail: string;
@@ -26,6 +27,22 @@ Deno.test("verify data.ldb goes through all of it and says what is in it", async
     "version 24 (node V27.0 or later), 400 blocks, 350 cemented, 50 accounts, live network",
   );
   assert.deepEqual(world.names(), ["data.ldb"]);
+});
+
+Deno.test("verify of a data directory takes an archive of any name that is recorded there", async () => {
+  using world = new InspectWorld();
+  const archive = await world.archive();
+  Deno.renameSync(archive, world.path("other.gz"));
+  const looked = async () => [...new Set((await verified(world.root)).checks.map(({ path }) => path))];
+  assert.deepEqual(await looked(), [world.path("data.ldb")]);
+  const record = (name: string) =>
+    Deno.writeTextFileSync(world.path("snapshot-meta.json"), JSON.stringify({ current_torrent_name: name }));
+  record("other.gz");
+  assert.deepEqual(await looked(), [world.path("other.gz"), world.path("data.ldb")]);
+  record("../other.gz");
+  assert.deepEqual(await looked(), [world.path("data.ldb")]);
+  world.torrent("other.gz");
+  assert.deepEqual(await looked(), [world.path("other.gz"), world.path("data.ldb")]);
 });
 
 Deno.test("verify data.ldb names the damaged page, exits 4, and writes one answer", async () => {
