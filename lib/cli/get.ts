@@ -154,7 +154,7 @@ const EXAMPLES = `
 Examples:
   nano-snap get --extract                       the newest ledger, as ./nano-data/data.ldb
   nano-snap get --extract --data-dir /srv/nano  the same, kept elsewhere
-  nano-snap get --extract --low-disk            the same with a third less room, and no second try
+  nano-snap get --extract --low-disk            the same with a third less room; begins anew when stopped
   nano-snap get --install --dry-run             what would be put into the node's folder, and how
   nano-snap get --install                       the newest ledger, in the node's folder
   nano-snap get --json                          the archive only, and facts for a script

@@ -32,8 +32,8 @@ export function addStatus(program: Command, context: CliContext): void {
 
 const EXAMPLES = `
 Examples:
-  nano-snap status --data-dir /srv/nano        the run that has this directory
+  nano-snap status --data-dir /srv/nano         the run that has this directory
   nano-snap status --url http://127.0.0.1:9109  the one whose metrics are there, also from elsewhere
-  nano-snap status --json                      for a script
+  nano-snap status --json                       for a script
 
 Exit codes: 0 it runs, 1 nothing runs there, 2 usage, 6 permission or path.`;

@@ -44,7 +44,13 @@ export async function checkPieces(
   });
   const name = shortHash(toHex(info.infoHashV2 ?? info.infoHashV1!));
   if (bad.length === 0 && tooLong.length === 0) {
-    return { ...about, result: "good", detail: `all ${pieces.length} pieces are those of torrent ${name}` };
+    return {
+      ...about,
+      result: "good",
+      detail: pieces.length === 1
+        ? `its 1 piece is that of torrent ${name}`
+        : `all ${pieces.length} pieces are those of torrent ${name}`,
+    };
   }
   bad.sort((a, b) => a - b);
   const ranges = rangesOf(layout, bad, filePaths);
