@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { difference, nextLedger } from "../tests/interop/next_ledger.ts";
 import { mustRun, PYTHON, sha256OfFile } from "../tests/interop/support.ts";
 import { LibtorrentSwarm, type MadeTorrent } from "../tests/interop/swarm.ts";
 import { ALONE, DEADLINE_MS, measureOurs, pythonScript, type Row, timeOf } from "./harness.ts";
@@ -23,13 +24,15 @@ export const update: Row = {
         const mib = effort.size / (1 << 20) / 2;
         await mustRun(PYTHON, ["-B", pythonScript("ledger.py"), young, `${mib}`], LONG);
         // So that free pages lie all over it, as in a ledger that a node has written to for long.
-        await mustRun(PYTHON, ["-B", pythonScript("update.py"), young, path, "0.02"], LONG);
+        await nextLedger(young, path, 0.02);
         await Deno.remove(young);
       });
       for (const [name, share] of SHARES) {
-        const fresh = await snapshot(swarm, join(folder, name), async (path) => {
-          await mustRun(PYTHON, ["-B", pythonScript("update.py"), old.content, path, `${share}`], LONG);
-        });
+        const fresh = await snapshot(
+          swarm,
+          join(folder, name),
+          (path) => nextLedger(old.content, path, share),
+        );
         const theirs = { swarm, folder, old, fresh, name };
         yield await row(theirs, "libtorrent's seed", (made) => startTheirSeeds(swarm, { ...made, count: 1 }));
         yield await row(theirs, "our seed", (made) => startOurSeeds({ ...made, count: 1, folder }));
@@ -100,21 +103,24 @@ async function row(
       downloaded_bytes: number;
     };
     assert.equal(sha256OfFile(path), sha256OfFile(fresh.content));
-    const { changed, blocks, pieces } = await difference(old.content, fresh.content);
-    const changedBytes = changed * BLOCK;
+    const { changedBlocks, changedBytes, blocks, changedPieces } = await difference(
+      old.content,
+      fresh.content,
+      PIECE_LENGTH,
+    );
     const ratio = round(fetched / changedBytes, 3);
     return {
       row: `update, ${name} of the blocks are new, ${seedName}`,
       figure: `${mb(fetched)} MB for ${mb(changedBytes)} MB (${
-        percent(changed, blocks)
+        percent(changedBlocks, blocks)
       } of the blocks changed)`,
       bars: [atMost("bytes", 1.05, ratio)],
       details: {
         ratio,
         fetched,
         changedBytes,
-        size: blocks * BLOCK,
-        changedPieces: pieces,
+        size: (await Deno.stat(path)).size,
+        changedPieces,
         hashes: saidOfHashes(last!.stderr),
         seconds: (timeOf(last!.stderr, / → finished$/) - timeOf(last!.stderr, / → checking$/)) / 1000,
       },
@@ -122,39 +128,6 @@ async function row(
   } finally {
     await Deno.remove(data, { recursive: true }).catch(() => {});
   }
-}
-
-/** What two files do not share, place by place. */
-async function difference(
-  old: string,
-  fresh: string,
-): Promise<{ changed: number; blocks: number; pieces: number }> {
-  using a = await Deno.open(old);
-  using b = await Deno.open(fresh);
-  const [one, other] = [new Uint8Array(BLOCK), new Uint8Array(BLOCK)];
-  const perPiece = PIECE_LENGTH / BLOCK;
-  const pieces = new Set<number>();
-  let changed = 0;
-  let blocks = 0;
-  for (;; blocks++) {
-    const [inOld, inNew] = [fill(a, one), fill(b, other)];
-    if (inNew === 0) return { changed, blocks, pieces: pieces.size };
-    const isSame = inOld === inNew && one.every((byte, i) => byte === other[i]);
-    if (isSame) continue;
-    changed++;
-    pieces.add(Math.floor(blocks / perPiece));
-  }
-}
-
-function fill(file: Deno.FsFile, into: Uint8Array): number {
-  let done = 0;
-  while (done < into.length) {
-    const count = file.readSync(into.subarray(done));
-    if (count === null) break;
-    done += count;
-  }
-  into.fill(0, done);
-  return done;
 }
 
 /** "3.4 MB", out of our own log. */
@@ -171,7 +144,6 @@ function percent(part: number, whole: number): string {
 }
 
 const LONG = { deadlineMs: DEADLINE_MS };
-const BLOCK = 16384;
 const PIECE_LENGTH = 4 << 20;
 /** How many more blocks the ledger has. */
 const SHARES: readonly (readonly [string, number])[] = [["0.01 %", 0.0001], ["0.1 %", 0.001], ["1 %", 0.01]];

@@ -79,8 +79,8 @@ export class BlockReuse {
   readonly #mostBegun: number;
   readonly #sample: number;
   #nowMs = 0;
-  /** Since when nobody could be asked, or nobody has answered. */
-  #mutedSinceMs: number | undefined;
+  /** Looks in a row, a second apart, at which nobody could be asked, or nobody had answered. A busy machine has few. */
+  #mutedTicks = 0;
   #isOver = false;
   #ended: Promise<void> = Promise.resolve();
   #hasNews = false;
@@ -130,6 +130,7 @@ export class BlockReuse {
   tick(peers: Iterable<PeerCore>, nowMs: number): void {
     if (this.#isOver) return;
     this.#nowMs = Math.max(this.#nowMs, nowMs);
+    this.#mutedTicks++;
     for (const [piece, { peer, sinceMs }] of this.#asked) {
       // Who has much to do answers one after the other.
       if (nowMs - Math.max(sinceMs, this.#teller(peer).answeredMs) < HASH_TIMEOUT_MS) continue;
@@ -156,8 +157,8 @@ export class BlockReuse {
       }
     }
     this.#letGoOfRefused(all);
-    if (room === 0 || this.#matching.size > 0) this.#mutedSinceMs = undefined;
-    else this.#feedStarved(all.filter((peer) => !tellers.includes(peer)));
+    if (room === 0 || this.#matching.size > 0) this.#mutedTicks = 0;
+    if (this.#mutedTicks > PATIENCE_TICKS) this.#feedStarved(all.filter((peer) => !tellers.includes(peer)));
     this.#look();
   }
 
@@ -176,7 +177,7 @@ export class BlockReuse {
     if (leaves === undefined) throw new WireFault("BEP 52", "hashes that prove nothing");
     this.#hashBytes += hashes.length;
     Object.assign(this.#teller(peer.number), { rejects: 0, answeredMs: this.#nowMs });
-    this.#mutedSinceMs = undefined;
+    this.#mutedTicks = 0;
     if (this.#isOver || !this.#picker.isHeld(piece)) return true;
     this.#matching.add(piece);
     this.#old.matcher.match(piece, leaves, (found) => this.#onFound(piece, leaves, found));
@@ -279,8 +280,7 @@ export class BlockReuse {
 
   /** Whoever gives blocks is not kept waiting by those who do not tell hashes. */
   #feedStarved(mute: readonly PeerCore[]): void {
-    this.#mutedSinceMs ??= this.#nowMs;
-    if (this.#nowMs - this.#mutedSinceMs < PATIENCE_MS || !this.#picker.takeStarved()) return;
+    if (!this.#picker.takeStarved()) return;
     let left = Math.max(1, Math.floor(STARVED_BYTES / this.#layout.pieceLength));
     // A web seed is no peer, and has everything.
     for (const peer of [...mute, { pieces: undefined }]) {
@@ -366,6 +366,6 @@ const MOST_UNDER_WAY = 64;
 const SAMPLE_BYTES = 256 << 20;
 const LEAST_SAMPLE = 8;
 const MOST_SAMPLE = 64;
-/** A line that has nothing else to do waits so long for hashes, and then gets so much to fetch as it is. */
-const PATIENCE_MS = 3_000;
+/** A line that has nothing else to do waits so many seconds for hashes, and then gets so much to fetch as it is. */
+const PATIENCE_TICKS = 3;
 const STARVED_BYTES = 64 << 20;

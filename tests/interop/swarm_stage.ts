@@ -60,15 +60,29 @@ export class SwarmStage implements AsyncDisposable {
       readonly name?: string;
     } = {},
   ): Promise<Generation> {
-    const { pointer = true, announce: dht = true, name = ARCHIVE, ...session } = options;
+    const { name = ARCHIVE, ...more } = options;
+    return await this.publishFile(name, (path) => Deno.writeFile(path, contentOf(letters)), more);
+  }
+
+  /** The same of a file that is written there. */
+  async publishFile(
+    name: string,
+    write: (path: string) => Promise<unknown>,
+    options: Pick<SessionOptions, "upLimit"> & {
+      readonly pointer?: boolean;
+      readonly announce?: boolean;
+      readonly pieceSize?: number;
+    } = {},
+  ): Promise<Generation> {
+    const { pointer = true, announce: dht = true, pieceSize = PIECE, ...session } = options;
     const dir = this.temp.join(`generation-${++this.#generations}`);
     await Deno.mkdir(dir);
     const path = join(dir, name);
-    await Deno.writeFile(path, contentOf(letters));
+    await write(path);
     const torrent = await this.swarm.createTorrent({
       path,
       torrent: join(dir, "snapshot.torrent"),
-      pieceSize: PIECE,
+      pieceSize,
       xSnapshot: { original_filename: `Nano_64_${this.#generations}.7z` },
     });
     const seed = await this.swarm.addSeed({ dir, torrent: torrent.torrent, dht, ...session });

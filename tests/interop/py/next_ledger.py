@@ -1,4 +1,4 @@
-"""Writes what becomes of a ledger when a node goes on with it: update.py OLD NEW SHARE
+"""Writes what becomes of a ledger when a node goes on with it: next_ledger.py OLD NEW SHARE
 
 NEW is OLD after SHARE (0.001: 0.1 %) as many blocks again, in transactions of some hundred, each with what a node writes
 beside a block. The same file each time.
