@@ -288,7 +288,11 @@ export interface Files {
   realPath(path: string): string | undefined;
   /** Renames, then fsyncs the target's folder. */
   rename(from: string, to: string): void;
-  /** Gives a file another name on the same file system, then fsyncs that one's folder. @throws {PathUnusable | OperationFailed} Also when it is taken. */
+  /**
+   * Gives a file another name on the same file system, then fsyncs that one's folder.
+   *
+   * @throws {PathUnusable | OperationFailed} Also when it is taken.
+   */
   link(from: string, to: string): void;
   /** Removes a file; nothing there is fine. */
   remove(path: string): void;

@@ -101,6 +101,10 @@ export function lookAtLimits(files: Files, root = "/sys/fs/cgroup"): Finding {
   if (memory !== undefined && memory < GOOD_MEMORY_BYTES) {
     return warn("limits", text, `${formatBytes(GOOD_MEMORY_BYTES)} of memory leave room for unpacking`);
   }
+  if (memory !== undefined && memory < INSTALL_MEMORY_BYTES) {
+    const remedy = `get --install and verify look at a whole ledger in ${formatBytes(INSTALL_MEMORY_BYTES)}`;
+    return warn("limits", text, `${remedy}; get --extract does with this`);
+  }
   if (cores !== undefined && cores < 1) {
     return warn("limits", text, "unpacking takes one core for more than an hour: allow one");
   }
@@ -149,6 +153,8 @@ const MIN_GLIBC = [2, 27] as const;
 /** Of a run: 200 MB and the decoder's 80. */
 const LEAST_MEMORY_BYTES = 256e6;
 const GOOD_MEMORY_BYTES = 512e6;
+/** The check of the live network's ledger has 16 bytes for each of its 30 million pages. */
+const INSTALL_MEMORY_BYTES = 800e6;
 /** Control groups of version 1 say "no limit" by a number of this size. */
 const NO_LIMIT_BYTES = 1e18;
 const MAX_LIMIT_BYTES = 1000;

@@ -67,6 +67,9 @@ Deno.test("lookAtLimits() reads both versions of control groups", () => {
   const small = look({ "memory.max": "300000000\n", "cpu.max": "50000 100000\n" });
   assert.deepEqual([small.verdict, small.text], ["warn", "limited to 300.0 MB of memory and 0.5 cores"]);
   assert.equal(look({ "memory/memory.limit_in_bytes": "100000000\n" }).verdict, "fail");
+  const { verdict, remedy } = look({ "memory.max": "600000000\n" });
+  assert.equal(verdict, "warn");
+  assert.match(remedy ?? "", /^get --install and verify .* 800\.0 MB; get --extract does with this$/);
   assert.equal(look({ "memory.max": "4000000000\n", "cpu.max": "50000 100000\n" }).verdict, "warn");
   assert.equal(look({ "memory.max": "4000000000\n", "cpu.max": "200000 100000\n" }).verdict, "ok");
   Deno.removeSync(root, { recursive: true });
