@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { parseUtf8 } from "../bytes.ts";
+import { SnapError } from "../errors.ts";
 import { isJsonObject } from "../json_file.ts";
 import type { LineMachine } from "../line/machine.ts";
 import { DataPaths } from "../mirror/data_dir.ts";
@@ -59,8 +60,8 @@ function runOf(
   dataDir: string,
   { programs, hostName }: Pick<ExamineMachine, "programs" | "hostName">,
 ): { readonly isReachable: boolean | undefined } | undefined {
-  const bytes = files.read(join(dataDir, ".nano-snap", "status.json"), MAX_STATUS_BYTES);
   try {
+    const bytes = files.read(join(dataDir, ".nano-snap", "status.json"), MAX_STATUS_BYTES);
     const json: unknown = JSON.parse(parseUtf8(bytes ?? new Uint8Array()) ?? "");
     const status = isJsonObject(json) ? parseStatus(json) : undefined;
     if (status === undefined || status.hostName !== hostName || !programs.isRunning(status.pid)) {
@@ -68,7 +69,8 @@ function runOf(
     }
     return { isReachable: status.isReachable };
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
+    // Not ours to read: that is told with the rights.
+    if (!(error instanceof SyntaxError || error instanceof SnapError)) throw error;
     return undefined;
   }
 }

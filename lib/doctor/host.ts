@@ -27,11 +27,16 @@ export function lookAtSpace(files: Files, dataDir: string): Finding {
 
 /** Whether files can be made there: mode bits say little, a file that could be made is proof. It goes at once. */
 export function lookAtRights(files: Files, dataDir: string): Finding {
-  const folder = nearest(files, dataDir);
-  const probe = join(folder, ".nano-snap-doctor");
+  let folder = dataDir;
   try {
-    files.writeNew(probe, new Uint8Array());
-    files.remove(probe);
+    // What an earlier run made as another user may not be ours to write to, though the folder around it is.
+    for (const path of [new DataPaths(dataDir).own, dataDir]) {
+      folder = nearest(files, path);
+      const probe = join(folder, ".nano-snap-doctor");
+      files.remove(probe);
+      files.writeNew(probe, new Uint8Array());
+      files.remove(probe);
+    }
   } catch (error) {
     if (!(error instanceof SnapError)) throw error;
     return fail(
@@ -58,7 +63,7 @@ export function lookAtClock(files: Files, clock: Clock, dataDir: string): Findin
   }
   const paths = new DataPaths(dataDir);
   for (const path of [paths.mirrorState, paths.snapshotMeta, paths.installed, paths.trust]) {
-    const aheadMs = (files.stat(path)?.mtimeMs ?? 0) - nowMs;
+    const aheadMs = (writtenMs(files, path) ?? 0) - nowMs;
     if (aheadMs > CLOCK_SLACK_MS) {
       const text = `it says ${now}, ${formatSeconds(aheadMs / 1000)} before ${path} was written`;
       return warn("clock", text, remedy);
@@ -126,6 +131,16 @@ async function glibcVersion(programs: Programs, signal: AbortSignal): Promise<[n
 
 function nearest(files: Files, path: string): string {
   return files.stat(path) !== undefined || dirname(path) === path ? path : nearest(files, dirname(path));
+}
+
+/** undefined when nothing is there, or it is not ours to look at. */
+function writtenMs(files: Files, path: string): number | undefined {
+  try {
+    return files.stat(path)?.mtimeMs;
+  } catch (error) {
+    if (!(error instanceof SnapError)) throw error;
+    return undefined;
+  }
 }
 
 function numberIn(files: Files, path: string): number | undefined {

@@ -38,6 +38,17 @@ Deno.test("lookAtRights() proves it by a file that goes, in the folder or where 
   const { verdict, text } = lookAtRights(refusing, root);
   assert.equal(verdict, "fail");
   assert.match(text, /read-only/);
+  Deno.writeTextFileSync(join(root, ".nano-snap-doctor"), "of a run that was killed");
+  assert.equal(lookAtRights(systemFiles, root).verdict, "ok");
+  Deno.mkdirSync(join(root, ".nano-snap"));
+  const roots: Files = {
+    ...systemFiles,
+    writeNew: (path, bytes) => {
+      if (path.includes("/.nano-snap/")) throw new PathUnusable(`Cannot create ${path}: permission denied`);
+      systemFiles.writeNew(path, bytes);
+    },
+  };
+  assert.match(lookAtRights(roots, root).text, /files cannot be made in .*\.nano-snap: /);
   Deno.removeSync(root, { recursive: true });
 });
 
@@ -47,6 +58,14 @@ Deno.test("lookAtClock() finds a clock that is behind what was written here", ()
   const at = (ms: number) =>
     lookAtClock(systemFiles, { ...systemClock, unixMs: () => Date.now() + ms }, root);
   assert.deepEqual(verdicts([at(0), at(3_600_000), at(-3_600_000)]), ["ok", "ok", "warn"]);
+  const closed: Files = {
+    ...systemFiles,
+    stat: (path) => {
+      throw new PathUnusable(`Cannot look at ${path}: permission denied`);
+    },
+  };
+  assert.equal(lookAtClock(closed, systemClock, root).verdict, "ok");
+  assert.equal(lookAtRights(closed, root).verdict, "fail");
   assert.match(at(-3_600_000).text, /1 h 0 min before .*mirror_state\.json was written/);
   Deno.removeSync(root, { recursive: true });
 });
