@@ -71,8 +71,10 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
   } catch (error) {
     // The reader has gone (`| head`, a closed terminal): nobody is left to be told.
     if (error instanceof Deno.errors.BrokenPipe) return;
+    // A log whose disk is full ends no download and no mirror; a result that is lost is a failure.
+    if (stream === Deno.stderr) return;
     const failure = pathError("write", "the output", error);
-    if (stream === Deno.stdout) write(Deno.stderr, failureOf(failure).text);
+    write(Deno.stderr, failureOf(failure).text);
     Deno.exit(failure.exitCode);
   }
 }

@@ -1,7 +1,7 @@
 // The program itself, as a process: exit codes, which stream says what, and what it leaves behind.
 
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { systemFiles } from "../../lib/io/files.ts";
@@ -163,3 +163,22 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     }),
   });
 }
+
+Deno.test({
+  name: "a result that cannot be written exits 5, a log that cannot be changes nothing",
+  ignore: !existsSync("/dev/full"),
+  fn: inFolder(async (folder) => {
+    const redirected = async (where: string, args: readonly string[]) => {
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", `"$@" ${where}`, "sh", Deno.execPath(), "run", "-A", join(ROOT, "main.ts"), ...args],
+      }).output();
+      return { code, stderr: new TextDecoder().decode(stderr) };
+    };
+    assert.deepEqual(await redirected(">/dev/full", ["version"]), {
+      code: 5,
+      stderr: "nano-snap: Cannot write the output: no space left on the device\n",
+    });
+    const unlogged = await redirected("2>/dev/full", [...lonely(folder), "--discover-timeout", "1s"]);
+    assert.equal(unlogged.code, 3);
+  }),
+});
