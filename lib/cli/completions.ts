@@ -34,6 +34,9 @@ const SHELLS = ["bash", "zsh", "fish"] as const;
 
 const EXAMPLES = `
 Examples:
-  nano-snap completions bash > ~/.local/share/bash-completion/completions/nano-snap
-  nano-snap completions zsh > "\${fpath[1]}/_nano-snap"     then start a new shell
-  nano-snap completions fish > ~/.config/fish/completions/nano-snap.fish`;
+  source <(nano-snap completions bash)    in this shell, or as a line of ~/.bashrc
+  source <(nano-snap completions zsh)     the same, in ~/.zshrc below compinit
+  nano-snap completions fish | source     the same, in ~/.config/fish/config.fish
+
+Where a shell has a folder for completions, it may lie there as a file: nano-snap for bash, _nano-snap for zsh,
+nano-snap.fish for fish.`;

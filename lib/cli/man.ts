@@ -20,5 +20,6 @@ export function addMan(program: Command, context: CliContext): void {
 
 const EXAMPLES = `
 Examples:
-  nano-snap man | man -l -
-  nano-snap man > ~/.local/share/man/man1/nano-snap.1`;
+  nano-snap man | man -l -    read it
+
+For everybody, as root: nano-snap man | install -Dm644 /dev/stdin /usr/local/share/man/man1/nano-snap.1`;
