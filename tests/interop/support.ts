@@ -32,6 +32,7 @@ const PACKAGES = {
   ip: "iproute2",
   miniupnpd: "miniupnpd",
   nft: "nftables",
+  opentracker: "opentracker",
   shellcheck: "shellcheck",
 } as const;
 export type Program = keyof typeof PACKAGES;
