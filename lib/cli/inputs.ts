@@ -1,22 +1,39 @@
-// The words of a command line and the environment, before anybody says what they mean.
+// The words of a command line, the environment, and a file of variables, before anybody says what they mean.
 
 import type { Given } from "./values.ts";
 
-/** What was given, by flag or environment. An empty variable counts as not set: compose files make such. */
+/** What a file of variables holds. */
+export interface FileVariables {
+  readonly path: string;
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/**
+ * What was given, by flag, environment or file, in this order. An empty variable counts as not set: compose files make
+ * such.
+ */
 export class Inputs {
   readonly #flags: Readonly<Record<string, unknown>>;
   readonly #env: Readonly<Record<string, string | undefined>>;
+  readonly #file: FileVariables | undefined;
+  readonly #asked = new Set<string>();
 
-  constructor(flags: Readonly<Record<string, unknown>>, env: Readonly<Record<string, string | undefined>>) {
+  constructor(
+    flags: Readonly<Record<string, unknown>>,
+    env: Readonly<Record<string, string | undefined>>,
+    file?: FileVariables,
+  ) {
     this.#flags = flags;
     this.#env = env;
+    this.#file = file;
   }
 
   /** The flag's value, otherwise the first variable's that is set. */
   text(flag: string, ...variables: readonly string[]): Given | undefined {
+    const others = variables.map((name) => this.variable(name));
     const value = this.#flags[memberOf(flag)];
     if (typeof value === "string") return { text: value, name: flag };
-    return variables.map((name) => this.variable(name)).find((given) => given !== undefined);
+    return others.find((given) => given !== undefined);
   }
 
   /** Every value of a flag that may come several times. */
@@ -26,8 +43,13 @@ export class Inputs {
   }
 
   variable(name: string): Given | undefined {
+    this.#asked.add(name);
     const text = this.#env[name]?.trim();
-    return text === undefined || text === "" ? undefined : { text, name };
+    if (text !== undefined && text !== "") return { text, name };
+    const line = this.#file?.values.get(name)?.trim();
+    return line === undefined || line === ""
+      ? undefined
+      : { text: line, name: `${name} in ${this.#file!.path}` };
   }
 
   /** Whether a flag without value is there. */
@@ -39,6 +61,23 @@ export class Inputs {
   isOff(name: string): boolean {
     return this.#flags[name] === false;
   }
+
+  /** Names in the file that nobody has asked for, nor are in `env`: mistyped, for all we know. */
+  unread(env: Readonly<Record<string, string | undefined>>): string[] {
+    const names = [...this.#file?.values.keys() ?? []];
+    return names.filter((name) => !this.#asked.has(name) && env[name] === undefined);
+  }
+}
+
+/**
+ * The environment without what came into it from a file: systemd and docker can put the same file there, and what it said
+ * at the start must not outlive a change of it.
+ */
+export function withoutFile(
+  env: Readonly<Record<string, string | undefined>>,
+  { values }: FileVariables,
+): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => values.get(name) !== value));
 }
 
 /** Every `--x VALUE` that may come several times ends up in one list. */

@@ -20,7 +20,7 @@ export function addLineOptions(command: Command): Command {
 export function addSchedule(command: Command): Command {
   return command.option(
     "--schedule <hours=rate>",
-    "another limit at some hours: 08:00-18:00=500K, or UP/DOWN; may be repeated",
+    "another limit at some hours: 08:00-18:00=500K, or UP/DOWN; may be repeated (env SCHEDULE, a list)",
     collect,
   );
 }
@@ -28,18 +28,21 @@ export function addSchedule(command: Command): Command {
 /** @throws {UsageError} */
 export function readLineOptions(inputs: Inputs): Required<Pick<OutreachSettings, "portMapping" | "lsd">> {
   return {
-    portMapping: readEnabled(inputs, "PORT_MAPPING_ENABLED") && !inputs.isOff("portMapping"),
-    lsd: readEnabled(inputs, "LSD_ENABLED") && !inputs.isOff("lsd"),
+    portMapping: readEnabled(inputs.variable("PORT_MAPPING_ENABLED")) && !inputs.isOff("portMapping"),
+    lsd: readEnabled(inputs.variable("LSD_ENABLED")) && !inputs.isOff("lsd"),
   };
 }
 
 /** @throws {UsageError} */
 export function readSchedule(inputs: Inputs): ScheduleWindow[] {
-  return inputs.list("--schedule").map(parseWindow);
+  const flags = inputs.list("--schedule");
+  const variable = inputs.variable("SCHEDULE");
+  if (flags.length > 0 || variable === undefined) return flags.map(parseWindow);
+  return variable.text.split(",").map((text) => parseWindow({ text, name: variable.name }));
 }
 
-function readEnabled(inputs: Inputs, variable: string): boolean {
-  const given = inputs.variable(variable);
+/** What a variable says that is true or false; true when it says nothing. @throws {UsageError} */
+export function readEnabled(given: Given | undefined): boolean {
   if (given === undefined) return true;
   const word = given.text.toLowerCase();
   if (word !== "true" && word !== "false") throw refused(given, "true or false");

@@ -94,7 +94,7 @@ export function readPeers(inputs: Inputs, warnings: string[]): Endpoint[] {
   const entries = (variable?.text ?? "").split(",").filter((entry) => entry.trim() !== "");
   const lenient = [
     ...inputs.list("--seed-peer"),
-    ...entries.map((entry) => ({ text: entry.trim(), name: "SEED_PEERS" })),
+    ...entries.map((entry) => ({ text: entry.trim(), name: variable!.name })),
   ];
   for (const given of lenient) {
     try {

@@ -22,7 +22,7 @@ import {
   readPort,
   readTrackers,
 } from "./network_options.ts";
-import { parseChoice, parseCount, parseKey, parseSize, refused } from "./values.ts";
+import { type Given, parseChoice, parseCount, parseKey, parseSize, refused } from "./values.ts";
 import { addWebSeedOptions, readWebSeeds } from "./web_seed_options.ts";
 
 export { Inputs };
@@ -66,10 +66,13 @@ export function addCommonOptions(command: Command, withoutMeaning: readonly stri
     .option("--authority <hex>", "trust this public key (env PRODUCER_SIGNING_PUBKEY; default: built in)")
     .option("--salt <text>", "which stream of the authority (env DHT_SALT; default: daily)");
   addTrackerOptions(addPeerOptions(addPortOptions(addDataDir(command))))
-    .option("--down-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
-    .option("--up-limit <rate>", "the same for what others get from here (default: 0)");
+    .option(
+      "--down-limit <rate>",
+      "bytes per second, with K, M or G; 0 for no limit (env DOWN_LIMIT; default: 0)",
+    )
+    .option("--up-limit <rate>", "the same for what others get from here (env UP_LIMIT; default: 0)");
   addLineOptions(addWebSeedOptions(command))
-    .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`)
+    .option("--max-peers <number>", `connections at once (env MAX_PEERS; default: ${DEFAULT_MAX_PEERS})`)
     .addOption(hidden("--producer-signing-pubkey <hex>"))
     .addOption(hidden("--authority-pubkey <hex>"));
   for (const flag of withoutMeaning) command.addOption(hidden(`${flag} <value>`));
@@ -89,11 +92,12 @@ export function addViewOptions(command: Command, json = "write the result as one
 export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): ViewSettings {
   const level = inputs.text("--log-level", "LOG_LEVEL");
   const format = inputs.text("--log-format");
+  const noColor = inputs.variable("NO_COLOR");
   return {
     level: level === undefined ? "info" : parseChoice(level, ["debug", "info", "warning", "error"]),
     format: format === undefined ? "text" : parseChoice(format, ["text", "json"]),
     json: inputs.isOn("--json"),
-    color: stderrIsTerminal && !inputs.isOff("color") && inputs.variable("NO_COLOR") === undefined,
+    color: stderrIsTerminal && !inputs.isOff("color") && noColor === undefined,
   };
 }
 
@@ -122,8 +126,8 @@ export function readCommonSettings(
     trackers: trackers.named,
     useTrackers: trackers.enabled,
     maxPeers: readMaxPeers(inputs),
-    downLimit: readLimit(inputs, "--down-limit"),
-    upLimit: readLimit(inputs, "--up-limit"),
+    downLimit: readLimit(inputs.text("--down-limit", "DOWN_LIMIT")),
+    upLimit: readLimit(inputs.text("--up-limit", "UP_LIMIT")),
     ...readWebSeeds(inputs, warnings),
     ...readLineOptions(inputs),
     warnings,
@@ -185,13 +189,12 @@ export function readSalt(inputs: Inputs): Uint8Array {
 
 /** @throws {UsageError} */
 export function readMaxPeers(inputs: Inputs): number {
-  const given = inputs.text("--max-peers");
+  const given = inputs.text("--max-peers", "MAX_PEERS");
   return given === undefined ? DEFAULT_MAX_PEERS : parseCount(given, MOST_PEERS);
 }
 
 /** Bytes per second; undefined for no limit. @throws {UsageError} */
-export function readLimit(inputs: Inputs, flag: string): number | undefined {
-  const given = inputs.text(flag);
+export function readLimit(given: Given | undefined): number | undefined {
   const rate = given === undefined ? 0 : parseSize(given);
   return rate === 0 ? undefined : rate;
 }

@@ -35,8 +35,11 @@ export function addProduceSeed(group: Command, context: CliContext): void {
       "earlier archives kept and seeded too (env SNAPSHOT_RETENTION_COUNT; default: 0)",
     );
   addTrackerOptions(addPortOptions(command, { noDht: "do not use the DHT, and so publish nothing" }))
-    .option("--up-limit <rate>", "bytes per second, with K, M or G; 0 for no limit (default: 0)")
-    .option("--max-peers <number>", `connections at once (default: ${DEFAULT_MAX_PEERS})`);
+    .option(
+      "--up-limit <rate>",
+      "bytes per second, with K, M or G; 0 for no limit (env UP_LIMIT; default: 0)",
+    )
+    .option("--max-peers <number>", `connections at once (env MAX_PEERS; default: ${DEFAULT_MAX_PEERS})`);
   addSchedule(addLineOptions(command));
   addViewOptions(addMetricsOptions(command, METRICS_PORTS.producer));
   command.addHelpText("after", EXAMPLES);
@@ -72,7 +75,7 @@ export function readSeedOptions(inputs: Inputs): Omit<SeedOptions, "key"> {
       ...readPort(inputs),
       maxPeers: readMaxPeers(inputs),
       downLimit: undefined,
-      upLimit: readLimit(inputs, "--up-limit"),
+      upLimit: readLimit(inputs.text("--up-limit", "UP_LIMIT")),
       ...readLineOptions(inputs),
       schedule: readSchedule(inputs),
     },

@@ -5,14 +5,18 @@ import { VERSION } from "../about.ts";
 import type { Report } from "../events.ts";
 import type { Endpoint } from "../ports.ts";
 import type { Role } from "../status/run_status.ts";
+import type { LogLevel } from "../status/log.ts";
 import type { CliContext } from "./context.ts";
 import type { ViewSettings } from "./options.ts";
+
+/** From now on the least that is written is this. */
+export type ChangeLevel = (level: LogLevel) => void;
 
 /** Runs something that reports; whatever is written next begins on a line of its own. */
 export async function withView<T>(
   settings: ViewSettings,
   context: CliContext,
-  run: (report: Report) => Promise<T>,
+  run: (report: Report, changeLevel: ChangeLevel) => Promise<T>,
 ): Promise<T> {
   const { View } = await import("../status/view.ts");
   const view = new View({
@@ -25,7 +29,7 @@ export async function withView<T>(
     clock: context.clock,
   });
   try {
-    return await run(view.report);
+    return await run(view.report, view.changeLevel);
   } finally {
     view.end();
   }
@@ -41,9 +45,13 @@ export interface Seen {
 export async function withStatus<T>(
   { settings, ...seen }: Seen & { readonly settings: ViewSettings },
   context: CliContext,
-  run: (report: Report) => Promise<T>,
+  run: (report: Report, changeLevel: ChangeLevel) => Promise<T>,
 ): Promise<T> {
-  return await withView(settings, context, (report) => watched(seen, context, report, run));
+  return await withView(
+    settings,
+    context,
+    (report, changeLevel) => watched(seen, context, report, (watched) => run(watched, changeLevel)),
+  );
 }
 
 /** Keeps status.json in the directory that the run holds, and serves its metrics. Its events go on to `report`. */

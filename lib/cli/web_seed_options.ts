@@ -14,7 +14,7 @@ export function addWebSeedOptions(command: Command): Command {
       "--web-seed-mode <mode>",
       "fallback: where peers give too little; off: never (env WEB_SEED_MODE; default: fallback)",
     )
-    .option("--web-seed-limit <rate>", "the same for what web seeds send (default: 0)")
+    .option("--web-seed-limit <rate>", "the same for what web seeds send (env WEB_SEED_LIMIT; default: 0)")
     .addOption(new Option("--web-seed-url <url>").hideHelp().argParser(collect));
 }
 
@@ -37,7 +37,7 @@ export function readWebSeeds(
     else named.push(url);
   }
   if (!enabled && flags.length > 0) warnings.push("--web-seed has no effect with --web-seed-mode off");
-  const limit = inputs.text("--web-seed-limit");
+  const limit = inputs.text("--web-seed-limit", "WEB_SEED_LIMIT");
   const rate = limit === undefined ? 0 : parseSize(limit);
   return { webSeeds: { enabled, named }, webSeedLimit: rate === 0 ? undefined : rate };
 }

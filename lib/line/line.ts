@@ -28,13 +28,20 @@ export interface LineOptions extends OutreachSettings {
   readonly upLimit: number | undefined;
   /** The same for what web seeds send, besides `downLimit`. */
   readonly webSeedLimit?: number | undefined;
+  /** Whether `change` may be called. */
+  readonly isChangeable?: boolean;
 }
+
+/** What can change while a line is open. */
+export type LineLimits = Pick<
+  LineOptions,
+  "maxPeers" | "downLimit" | "upLimit" | "webSeedLimit" | "schedule"
+>;
 
 export class Line implements AsyncDisposable {
   readonly session: Session;
   readonly dht: DhtNode | undefined;
   readonly port: number;
-  readonly maxPeers: number;
   /** Shared by all torrents; undefined for no limit. */
   readonly upLimit: TokenBucket | undefined;
   readonly downLimit: TokenBucket | undefined;
@@ -42,23 +49,37 @@ export class Line implements AsyncDisposable {
   /** Keeps the DHT nodes that we know for the next start. */
   readonly saveNodes: () => void;
   readonly #outreach: Outreach;
+  readonly #clock: LineMachine["clock"];
 
   private constructor(
     parts: Pick<
       Line,
-      "session" | "dht" | "port" | "maxPeers" | "upLimit" | "downLimit" | "webSeedLimit" | "saveNodes"
+      "session" | "dht" | "port" | "upLimit" | "downLimit" | "webSeedLimit" | "saveNodes"
     >,
     outreach: Outreach,
+    clock: LineMachine["clock"],
   ) {
     this.#outreach = outreach;
+    this.#clock = clock;
     this.session = parts.session;
     this.dht = parts.dht;
     this.port = parts.port;
-    this.maxPeers = parts.maxPeers;
     this.upLimit = parts.upLimit;
     this.downLimit = parts.downLimit;
     this.webSeedLimit = parts.webSeedLimit;
     this.saveNodes = parts.saveNodes;
+  }
+
+  /** Connections at once, now. */
+  get maxPeers(): number {
+    return this.session.maxPeers;
+  }
+
+  /** From now on these hold. Only of a line that was opened as one that changes. */
+  change({ maxPeers, downLimit, upLimit, webSeedLimit, schedule = [] }: LineLimits): void {
+    this.session.maxPeers = maxPeers;
+    this.webSeedLimit?.change(webSeedLimit ?? Infinity, this.#clock.nowMs());
+    this.#outreach.changeRates({ schedule, usual: { up: upLimit, down: downLimit } });
   }
 
   /** Who else in the local network has our torrents; undefined where that is not looked for. */
@@ -92,10 +113,10 @@ export class Line implements AsyncDisposable {
       cachedNodes: cache.value.nodes,
       nodeId: cache.value.nodeId,
     });
-    const bucket = (rate: number | undefined) =>
+    const { schedule = [], isChangeable = false } = options;
+    // What a schedule or the user changes must be there, even while there is no limit.
+    const bucket = (rate = isChangeable ? Infinity : undefined) =>
       rate === undefined ? undefined : new TokenBucket(rate, clock.nowMs());
-    // What a schedule changes must be there, even while there is no limit.
-    const { schedule = [] } = options;
     const isDownScheduled = schedule.some(({ down }) => down !== "usual");
     const downLimit = bucket(options.downLimit ?? (isDownScheduled ? Infinity : undefined));
     const upLimit = bucket(options.upLimit ?? (schedule.length === 0 ? undefined : Infinity));
@@ -131,13 +152,14 @@ export class Line implements AsyncDisposable {
       if (dht === undefined || dht.nodeCount === 0) return;
       writeDhtCache(files, dhtCache, dht.id, dht.nodes());
     };
-    const { maxPeers } = options;
     await outreach.open({
       up: upLimit,
       down: downLimit,
       usual: { up: options.upLimit, down: options.downLimit },
+      isChangeable,
     });
-    return new Line({ session, dht, port, maxPeers, upLimit, downLimit, webSeedLimit, saveNodes }, outreach);
+    const parts = { session, dht, port, upLimit, downLimit, webSeedLimit, saveNodes };
+    return new Line(parts, outreach, clock);
   }
 
   /** Closes every connection; the nodes that we met are kept for the next start. */

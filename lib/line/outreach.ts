@@ -42,6 +42,9 @@ export class Outreach implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #reachability: Reachability;
   readonly #tasks: Promise<void>[] = [];
+  /** What the buckets are set to, by the hour and otherwise; undefined where nothing ever changes them. */
+  #rates: { schedule: readonly ScheduleWindow[]; usual: Rates } | undefined;
+  #ratesChanged = new AbortController();
 
   constructor(options: OutreachOptions) {
     this.#options = options;
@@ -61,10 +64,16 @@ export class Outreach implements AsyncDisposable {
       readonly up: TokenBucket | undefined;
       readonly down: TokenBucket | undefined;
       readonly usual: Rates;
+      /** Whether `changeRates` may be called. */
+      readonly isChangeable?: boolean;
     },
   ) {
     const { bind, settings } = this.#options;
-    if ((settings.schedule ?? []).length > 0) this.#tasks.push(this.#keepToSchedule(buckets));
+    const { schedule = [] } = settings;
+    if (schedule.length > 0 || buckets.isChangeable === true) {
+      this.#rates = { schedule, usual: buckets.usual };
+      this.#tasks.push(this.#keepToSchedule(buckets));
+    }
     // Who listens to this machine only wants nobody else.
     if (bind.length > 0 && bind.every(isLoopback)) return;
     this.#tasks.push(this.#watch());
@@ -77,8 +86,15 @@ export class Outreach implements AsyncDisposable {
     if (settings.lsd === true && hasIpv4) await this.#openLsd(host);
   }
 
+  /** From now on these hold. */
+  changeRates(rates: { readonly schedule: readonly ScheduleWindow[]; readonly usual: Rates }): void {
+    this.#rates = rates;
+    this.#ratesChanged.abort();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#ratesChanged.abort();
     await Promise.all(this.#tasks);
     await this.lsd?.[Symbol.asyncDispose]();
   }
@@ -117,21 +133,25 @@ export class Outreach implements AsyncDisposable {
   }
 
   async #keepToSchedule({ up, down, usual }: Parameters<Outreach["open"]>[0]): Promise<void> {
-    const { machine: { clock }, settings: { schedule = [] }, report } = this.#options;
-    let before: Rates = usual;
+    const { machine: { clock }, report } = this.#options;
+    let before = { rates: usual, usual };
     while (!this.#stop.signal.aborted) {
-      const rates = ratesAt(schedule, minuteOfDay(clock.unixMs()), usual);
-      if (rates.up !== before.up || rates.down !== before.down) {
+      const now = this.#rates!;
+      const rates = ratesAt(now.schedule, minuteOfDay(clock.unixMs()), now.usual);
+      if (rates.up !== before.rates.up || rates.down !== before.rates.down) {
         up?.change(rates.up ?? Infinity, clock.nowMs());
         down?.change(rates.down ?? Infinity, clock.nowMs());
         const [out, into] = [rates.up, rates.down].map((rate) =>
           rate === undefined ? "no limit" : formatRate(rate)
         );
         const text = `By the schedule from now on: ${out} up, ${into} down`;
-        report({ kind: "note", level: "info", logger: "mirror.session", text });
-        before = rates;
+        // Whoever changes what is usual says so.
+        const isByHour = rates !== now.usual || before.rates !== before.usual;
+        if (isByHour) report({ kind: "note", level: "info", logger: "mirror.session", text });
       }
-      await clock.sleep(SCHEDULE_MS, this.#stop.signal);
+      before = { rates, usual: now.usual };
+      this.#ratesChanged = new AbortController();
+      await clock.sleep(SCHEDULE_MS, this.#ratesChanged.signal);
     }
   }
 }

@@ -14,16 +14,20 @@ import type { Candidate } from "../snapshot/discover.ts";
 import { parsePointer } from "../snapshot/pointer.ts";
 import type { Stream } from "../snapshot/trust.ts";
 import { DataDir, type DataPaths } from "./data_dir.ts";
-import type { FollowMachine, FollowOptions } from "./follow_options.ts";
+import type { FollowMachine, FollowOptions, LiveSettings } from "./follow_options.ts";
 import { Follower } from "./follow_run.ts";
 import { readInstalled } from "./installed.ts";
 import { signedItemOf } from "./mirror_state.ts";
 import { readTrusted } from "./trusted.ts";
 
+/** Looks at everything now. @param settings What holds from now on; undefined for no change. */
+type LookNow = (settings?: LiveSettings) => void;
+
 /**
  * Follows the authority until the signal aborts.
  *
- * @param onHangup Gives what is to be called when somebody wants everything to be looked at now.
+ * @param onHangup Gives what is to be called when somebody wants everything to be looked at now, with settings that
+ * hold from then on.
  * @throws {PathUnusable | DirectoryHeld | PortTaken | UsageError} At the start. @throws The signal's reason.
  */
 export async function follow(
@@ -31,19 +35,26 @@ export async function follow(
   machine: FollowMachine,
   report: Report,
   signal: AbortSignal,
-  onHangup: (listener: () => void) => void,
+  onHangup: (listener: LookNow) => void,
 ): Promise<never> {
   signal.throwIfAborted();
   if (!options.dht.enabled) {
     throw new UsageError("Cannot follow the authority without the DHT: its pointer is there");
   }
-  let lookNow = () => {};
-  onHangup(() => lookNow());
+  let follower: Follower | undefined;
+  let early: LiveSettings | undefined;
+  onHangup((settings) => {
+    if (follower === undefined) early = settings ?? early;
+    else follower.lookNow(settings);
+  });
   using dir = DataDir.open(options.dataDir, machine.files, { role: "swarm", ...machine });
   const { paths } = dir;
   report({ kind: "facts", facts: { directory: paths.own } });
   try {
-    return await followIn(paths, options, machine, report, signal, (listener) => lookNow = listener);
+    return await followIn(paths, options, machine, report, signal, (made) => {
+      follower = made;
+      if (early !== undefined) made.change(early);
+    });
   } catch (error) {
     if (!signal.aborted && error instanceof Error) {
       report({ kind: "facts", facts: { lastError: error.message } });
@@ -61,7 +72,7 @@ async function followIn(
   machine: FollowMachine,
   report: Report,
   signal: AbortSignal,
-  onLookNow: (listener: () => void) => void,
+  onMade: (follower: Follower) => void,
 ): Promise<never> {
   const stream = { publicKey: options.authorityKey, salt: options.salt };
   const note = (level: "info" | "warning", text: string) =>
@@ -75,7 +86,7 @@ async function followIn(
   await using line = await Line.open(machine, paths.dht, { ...options, saysReachability: true }, report);
   note("info", `Listening on port ${line.port}`);
   const follower = new Follower({ options, machine, paths, line, stream, ...known, report, signal });
-  onLookNow(() => follower.lookNow());
+  onMade(follower);
   return await follower.run();
 }
 

@@ -23,7 +23,8 @@ import { pieceIndices, sharedPieces } from "./reuse.ts";
 import { type Target, withSaved } from "./target.ts";
 
 export interface FetchesOptions {
-  readonly options: FollowOptions;
+  /** As they are now. */
+  readonly options: () => FollowOptions;
   readonly machine: FollowMachine;
   readonly paths: DataPaths;
   readonly line: Line;
@@ -202,7 +203,8 @@ export class Fetches {
   }
 
   #fetch(fetching: Fetching): Promise<Fetched> {
-    const { options, machine, paths, line, served, traffic, report, signal, tell } = this.#parts;
+    const { machine, paths, line, served, traffic, report, signal, tell } = this.#parts;
+    const options = this.#parts.options();
     const { name, stop, target, admitted } = fetching;
     return fetchTorrent({
       machine,
@@ -266,7 +268,8 @@ export class Fetches {
 
   /** Gives up what is worth the least. @returns Whether there was something. */
   async #makeRoom(fetching: Fetching, tries: number): Promise<boolean> {
-    const { options: { replaceInPlace }, served, paths, shelf, machine: { files }, tell } = this.#parts;
+    const { served, paths, shelf, machine: { files }, tell } = this.#parts;
+    const { replaceInPlace } = this.#parts.options();
     if (tries >= MOST_TRIES) return false;
     if (served.isAnyLeaving) {
       await served.letGo("once");
@@ -299,7 +302,8 @@ export class Fetches {
   }
 
   #whyOf(error: SnapError, torrent: HashedTorrent | undefined): string {
-    const { options: { replaceInPlace }, served: { current }, shelf, machine: { files } } = this.#parts;
+    const { served: { current }, shelf, machine: { files } } = this.#parts;
+    const { replaceInPlace } = this.#parts.options();
     if (!(error instanceof NotEnoughSpace)) return error.message;
     if (current === undefined) {
       const place = torrent && shelf.placeOf(torrent.info);

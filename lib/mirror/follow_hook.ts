@@ -8,29 +8,26 @@ import type { Report, SnapshotFacts } from "../events.ts";
 import type { Clock, Programs } from "../ports.ts";
 
 export class UpdateHook {
-  readonly #program: string;
   readonly #machine: { readonly programs: Programs; readonly clock: Clock };
   readonly #report: Report;
   readonly #signal: AbortSignal;
-  #waiting: SnapshotFacts | undefined;
+  #waiting: { readonly program: string; readonly snapshot: SnapshotFacts } | undefined;
   #running: Promise<void> | undefined;
 
   /** @param options.signal Kills it. */
   constructor(options: {
-    readonly program: string;
     readonly machine: { readonly programs: Programs; readonly clock: Clock };
     readonly report: Report;
     readonly signal: AbortSignal;
   }) {
-    this.#program = options.program;
     this.#machine = options.machine;
     this.#report = options.report;
     this.#signal = options.signal;
   }
 
   /** Runs it for this snapshot, after the one that is running. */
-  run(snapshot: SnapshotFacts): void {
-    this.#waiting = snapshot;
+  run(program: string, snapshot: SnapshotFacts): void {
+    this.#waiting = { program, snapshot };
     this.#running ??= this.#runAll().finally(() => this.#running = undefined);
   }
 
@@ -42,15 +39,13 @@ export class UpdateHook {
   async #runAll(): Promise<void> {
     for (let next = this.#waiting; next !== undefined; next = this.#waiting) {
       this.#waiting = undefined;
-      if (!this.#signal.aborted) await this.#runOne(next);
+      if (!this.#signal.aborted) await this.#runOne(next.program, next.snapshot);
     }
   }
 
-  async #runOne(snapshot: SnapshotFacts): Promise<void> {
+  async #runOne(program: string, snapshot: SnapshotFacts): Promise<void> {
     const { programs, clock } = this.#machine;
-    const path = isAbsolute(this.#program) || this.#program.includes("/")
-      ? this.#program
-      : programs.find(this.#program) ?? this.#program;
+    const path = isAbsolute(program) || program.includes("/") ? program : programs.find(program) ?? program;
     const over = new AbortController();
     const timeUp = new AbortController();
     void clock.sleep(LIMIT_MS, over.signal).then(() => timeUp.abort());

@@ -38,7 +38,25 @@ export interface FollowOptions extends
   readonly replaceInPlace: boolean;
   /** A program to run after each switch; undefined for none. */
   readonly onUpdate: string | undefined;
+  /** Whether `LiveSettings` may become others while it runs; they may not where undefined. */
+  readonly isChangeable?: boolean;
 }
+
+/** What can change while a mirror runs. Web seeds and peers hold from the next fetch on, the others at once. */
+export type LiveSettings = Pick<
+  FollowOptions,
+  | "maxPeers"
+  | "downLimit"
+  | "upLimit"
+  | "webSeedLimit"
+  | "schedule"
+  | "pollMs"
+  | "keep"
+  | "refresh"
+  | "onUpdate"
+  | "peers"
+  | "webSeeds"
+>;
 
 /** The machine, with other programs. */
 export interface FollowMachine extends Machine {

@@ -15,7 +15,7 @@ import type { DataPaths } from "./data_dir.ts";
 import { FollowCore, type FollowInput, type FollowOutput, type FollowState } from "./follow_core.ts";
 import { Fetches } from "./follow_fetches.ts";
 import { UpdateHook } from "./follow_hook.ts";
-import type { FollowMachine, FollowOptions } from "./follow_options.ts";
+import type { FollowMachine, FollowOptions, LiveSettings } from "./follow_options.ts";
 import { PointerWatch } from "./follow_pointer.ts";
 import { ServedSnapshots } from "./follow_served.ts";
 import { Shelf, type Whole } from "./follow_shelf.ts";
@@ -40,13 +40,15 @@ export interface FollowerOptions {
 
 export class Follower {
   readonly #parts: FollowerOptions;
+  /** As they are now; whoever needs one asks when it is needed. */
+  #options: FollowOptions;
   readonly #core: FollowCore;
   readonly #shelf: Shelf;
   readonly #traffic = new SwarmTraffic();
   readonly #served: ServedSnapshots;
   readonly #fetches: Fetches;
   readonly #watch: PointerWatch;
-  readonly #hook: UpdateHook | undefined;
+  readonly #hook: UpdateHook;
   readonly #broken = Promise.withResolvers<never>();
   readonly #stop = new AbortController();
   /** Aborts with the caller's, and when a bug ends the run. */
@@ -70,31 +72,59 @@ export class Follower {
   constructor(parts: FollowerOptions) {
     this.#parts = parts;
     const { options, machine, paths, line, trust, stream, report } = parts;
+    this.#options = options;
+    const now = () => this.#options;
     const signal = AbortSignal.any([parts.signal, this.#stop.signal]);
     this.#signal = signal;
     const onBug = (error: unknown) => this.#broken.reject(error);
     this.#broken.promise.catch(() => {});
-    this.#core = new FollowCore({ pollMs: options.pollMs, random: chanceFrom(machine.random.bytes(16)) });
+    this.#core = new FollowCore({
+      get pollMs() {
+        return now().pollMs;
+      },
+      random: chanceFrom(machine.random.bytes(16)),
+    });
     this.#shelf = new Shelf(machine.files, paths);
-    const { bind, keep, refresh } = options;
+    const { bind } = options;
     const trackers = { enabled: options.useTrackers, named: options.trackers };
     const common = { machine, line, shelf: this.#shelf, traffic: this.#traffic, report, onBug };
-    this.#served = new ServedSnapshots({ ...common, bind, keep, trackers });
+    this.#served = new ServedSnapshots({ ...common, bind, keep: () => now().keep, trackers });
     const tell = (input: FollowInput) => this.#tell(input);
-    this.#fetches = new Fetches({ ...common, options, paths, machine, served: this.#served, signal, tell });
-    const timeoutMs = Math.min(Math.max(options.pollMs, SHORTEST_LOOK_MS), LONGEST_LOOK_MS);
+    this.#fetches = new Fetches({
+      ...common,
+      options: now,
+      paths,
+      machine,
+      served: this.#served,
+      signal,
+      tell,
+    });
     const { clock } = machine;
-    this.#watch = new PointerWatch({ dht: line.dht!, trust, stream, clock, timeoutMs, refresh, report });
-    this.#hook = options.onUpdate === undefined
-      ? undefined
-      : new UpdateHook({ program: options.onUpdate, machine, report, signal });
+    this.#watch = new PointerWatch({
+      ...{ dht: line.dht!, trust, stream, clock, report },
+      get timeoutMs() {
+        return Math.min(Math.max(now().pollMs, SHORTEST_LOOK_MS), LONGEST_LOOK_MS);
+      },
+      get refresh() {
+        return now().refresh;
+      },
+    });
+    this.#hook = new UpdateHook({ machine, report, signal });
   }
 
-  /** Everything is to be looked at now. */
-  lookNow(): void {
+  /** Everything is to be looked at now. @param settings Hold from now on; undefined for no change. */
+  lookNow(settings?: LiveSettings): void {
+    if (settings !== undefined) this.change(settings);
     this.#note("info", "Looking now: for a newer snapshot, at the files, and for room on the disk");
     this.#lookAtFiles();
     this.#tell({ kind: "lookNow" });
+  }
+
+  /** These hold from now on. */
+  change(settings: LiveSettings): void {
+    this.#options = { ...this.#options, ...settings };
+    this.#parts.line.change(this.#options);
+    this.#spawn(this.#served.trim());
   }
 
   /** Runs until the signal aborts. @throws Its reason, or a bug. */
@@ -120,7 +150,7 @@ export class Follower {
       this.#stop.abort();
       this.#wake.abort();
       await Promise.all([this.#served[Symbol.asyncDispose](), this.#fetches[Symbol.asyncDispose]()]);
-      await Promise.all([...this.#tasks, this.#hook?.ended()]);
+      await Promise.all([...this.#tasks, this.#hook.ended()]);
       this.#note("info", "Mirror service stopped.");
     }
   }
@@ -222,7 +252,8 @@ export class Follower {
 
   /** The new one takes the place of the old one. */
   async #place(name: string): Promise<void> {
-    const { options: { keep }, report } = this.#parts;
+    const { keep } = this.#options;
+    const { report } = this.#parts;
     const { torrent, path, serving } = this.#fetches.take(name);
     const old = this.#served.current;
     let placed: { whole: Whole; kept: Whole | undefined };
@@ -256,7 +287,8 @@ export class Follower {
       }`,
     );
     report({ kind: "switched", snapshot });
-    this.#hook?.run(snapshot);
+    const { onUpdate } = this.#options;
+    if (onUpdate !== undefined) this.#hook.run(onUpdate, snapshot);
     this.#tell({ kind: "placed", name });
   }
 

@@ -36,8 +36,8 @@ export interface ServedOptions {
   readonly traffic: SwarmTraffic;
   readonly trackers: TrackerSettings;
   readonly bind: readonly string[];
-  /** How many older ones are kept. */
-  readonly keep: number;
+  /** How many older ones are kept now. */
+  readonly keep: () => number;
   readonly report: Report;
   readonly onBug: (error: unknown) => void;
 }
@@ -80,11 +80,11 @@ export class ServedSnapshots {
         `Seeding ${current.path}: ${formatBytes(current.info.totalLength)}, ${current.name}`,
       );
     }
-    for (const whole of kept.slice(0, this.#options.keep)) {
+    for (const whole of kept.slice(0, this.#options.keep())) {
       this.#kept.push({ whole, serving: this.#open(whole) });
       this.#note("info", `Seeding the kept ${shortHash(whole.name)}`);
     }
-    for (const { name } of kept.slice(this.#options.keep)) this.#options.shelf.drop(name);
+    for (const { name } of kept.slice(this.#options.keep())) this.#options.shelf.drop(name);
   }
 
   /**
@@ -99,7 +99,7 @@ export class ServedSnapshots {
     if (old === undefined) return;
     if (kept !== undefined) {
       this.#kept.unshift({ whole: kept, serving: old.serving });
-      while (this.#kept.length > this.#options.keep) void this.dropOldest();
+      while (this.#kept.length > this.#options.keep()) void this.dropOldest();
     } else {
       const nowMs = this.#options.machine.clock.nowMs();
       this.#leaving.push({ ...old, sinceMs: nowMs, wantedMs: nowMs });
@@ -117,6 +117,11 @@ export class ServedSnapshots {
     const current = this.#current;
     this.#current = undefined;
     if (current !== undefined) await this.#close(current);
+  }
+
+  /** Gives up kept ones that are too many now. */
+  async trim(): Promise<void> {
+    while (this.#kept.length > this.#options.keep()) await this.dropOldest();
   }
 
   /** Gives up the oldest kept one, and its space. @returns Which it was; undefined when none is kept. */

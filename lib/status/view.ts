@@ -20,7 +20,8 @@ export interface ViewOptions {
 }
 
 export class View {
-  readonly #log: Log;
+  readonly #makeLog: (level: LogLevel) => Log;
+  #log: Log;
   readonly #bar: Bar | undefined;
   readonly #clock: Clock;
   readonly #pacer = new LinePacer();
@@ -30,14 +31,21 @@ export class View {
     this.#clock = options.clock;
     // A bar among JSON lines would make them unreadable for whoever asked for JSON.
     this.#bar = options.bar && options.format === "text" ? new Bar(options) : undefined;
-    this.#log = createLog({
-      level: options.level,
-      format: options.format,
-      color: options.color,
-      unixMs: () => options.clock.unixMs(),
-      write: (line) => this.#bar === undefined ? options.write(line) : this.#bar.above(line),
-    });
+    this.#makeLog = (level) =>
+      createLog({
+        level,
+        format: options.format,
+        color: options.color,
+        unixMs: () => options.clock.unixMs(),
+        write: (line) => this.#bar === undefined ? options.write(line) : this.#bar.above(line),
+      });
+    this.#log = this.#makeLog(options.level);
   }
+
+  /** From now on the least that is written is this. Bound. */
+  readonly changeLevel = (level: LogLevel): void => {
+    this.#log = this.#makeLog(level);
+  };
 
   /** Shows an event. Bound: it can be handed over as a `Report`. */
   readonly report: Report = (event: RunEvent) => {

@@ -72,11 +72,13 @@ export class Session implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
   readonly #failed = Promise.withResolvers<never>();
+  #maxPeers: number;
   #halfOpen = 0;
   #nextNumber = 1;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#maxPeers = options.maxPeers;
     // Whoever does not wait for it must not be killed by it.
     this.#failed.promise.catch(() => {});
     for (const listener of options.listeners) this.#spawn(this.#accept(listener));
@@ -91,6 +93,15 @@ export class Session implements AsyncDisposable {
 
   get halfOpen(): number {
     return this.#halfOpen;
+  }
+
+  /** Connections at once. With fewer than before nobody is sent away: others just do not come. */
+  get maxPeers(): number {
+    return this.#maxPeers;
+  }
+
+  set maxPeers(most: number) {
+    this.#maxPeers = most;
   }
 
   /**
@@ -184,12 +195,12 @@ export class Session implements AsyncDisposable {
    * new one, or else whoever has been idle the longest.
    */
   #makeRoom(): boolean {
-    if (this.#links.size < this.#options.maxPeers) return true;
+    if (this.#links.size < this.#maxPeers) return true;
     const mute = longestOf(this.#mute());
     const gone = mute ?? longestOf(this.#idle());
     if (gone === undefined) return false;
     this.#close(gone, `was ${mute === undefined ? "idle" : "mute"}, and another wants its place`);
-    return this.#links.size < this.#options.maxPeers;
+    return this.#links.size < this.#maxPeers;
   }
 
   /** Those who came in and might never say what for. */
@@ -214,7 +225,7 @@ export class Session implements AsyncDisposable {
     for (const swarm of this.#swarms) {
       // Those who want something of a seed come by themselves, unless only we can reach them.
       const isSeeding = swarm.download?.isComplete === true;
-      const most = isSeeding ? this.#options.maxPeers / 2 : this.#options.maxPeers;
+      const most = isSeeding ? this.#maxPeers / 2 : this.#maxPeers;
       while (this.#halfOpen < MAX_HALF_OPEN) {
         const free = most - this.#links.size - this.#halfOpen;
         // An idle one's place is for somebody new, not for who has lost it just now.

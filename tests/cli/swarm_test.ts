@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Command } from "commander";
 import { addCommonOptions, Inputs } from "../../lib/cli/options.ts";
-import { readFollowOptions } from "../../lib/cli/swarm.ts";
+import { readFollowOptions } from "../../lib/cli/swarm_options.ts";
 import { UsageError } from "../../lib/errors.ts";
 
 function read(words: string, env: Record<string, string> = {}) {

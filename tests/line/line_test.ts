@@ -86,3 +86,20 @@ Deno.test("Line.open() refuses the DHT without an IPv4 address, and a port that 
   await assert.rejects(listening(net, { dht: DHT, port: 77 }), PortTaken);
   assert.equal(net.open.size, 0, "nothing stays open");
 });
+
+Deno.test("Line.change() sets limits that were not there, and how many may be connected", async () => {
+  const machine = { net: new ListeningNet("no IPv6"), clock: systemClock, files: systemFiles } as unknown;
+  const limits = { maxPeers: 1, downLimit: undefined, upLimit: undefined };
+  const dht = { enabled: false, bootstrap: [] };
+  const options = { ...limits, port: 0, bind: ["127.0.0.1"], dht, isChangeable: true };
+  await using line = await Line.open(machine as Machine, "/nonexistent/dht.json", options, () => {});
+  const rates = () => [line.upLimit, line.downLimit, line.webSeedLimit].map((limit) => limit!.bytesPerSec);
+  assert.deepEqual([rates(), line.maxPeers], [[Infinity, Infinity, Infinity], 1]);
+  line.change({ maxPeers: 7, upLimit: 1e6, downLimit: 2e6, webSeedLimit: 3e6 });
+  // The rates are set by the one that keeps to the hours, which is woken for it.
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual([rates(), line.maxPeers], [[1e6, 2e6, 3e6], 7]);
+  line.change({ maxPeers: 8, upLimit: undefined, downLimit: 2e6 });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual([rates(), line.maxPeers], [[Infinity, 2e6, Infinity], 8]);
+});

@@ -90,3 +90,33 @@ Deno.test("Outreach says on each start that nothing is known yet where no router
   assert.match(notes()[1]!, /198\.51\.100\.7 has connected/);
   await outreach[Symbol.asyncDispose]();
 });
+
+Deno.test("changeRates() holds at once, keeps to the new hours, and leaves it to others to say what is usual", async () => {
+  const { clock, outreach, up, notes } = world({});
+  const down = new TokenBucket(Infinity, 0);
+  const usual = { up: undefined, down: undefined };
+  await outreach.open({ up, down, usual, isChangeable: true });
+  const rates = () => [up.bytesPerSec, down.bytesPerSec];
+  await clock.run(() => clock.nowMs() > 60_000, 70_000);
+  const fromMs = clock.nowMs();
+  outreach.changeRates({ schedule: [], usual: { up: 1e6, down: 2e6 } });
+  await clock.run(() => up.bytesPerSec === 1e6, Infinity);
+  assert.deepEqual(
+    [rates(), clock.nowMs()],
+    [[1e6, 2e6], fromMs],
+    "without waiting for the next look at the time",
+  );
+  assert.deepEqual(notes(), []);
+
+  const now = minuteOfDay(clock.unixMs());
+  const window = { fromMinute: now, toMinute: (now + 2) % 1440, up: 3e5, down: "usual" as const };
+  outreach.changeRates({ schedule: [window], usual: { up: undefined, down: 2e6 } });
+  await clock.run(() => up.bytesPerSec === 3e5, Infinity);
+  assert.deepEqual([rates(), clock.nowMs()], [[3e5, 2e6], fromMs]);
+  assert.ok(await clock.run(() => up.bytesPerSec === Infinity, fromMs + 200_000));
+  assert.deepEqual(notes(), [
+    "By the schedule from now on: 300.0 KB/s up, 2.0 MB/s down",
+    "By the schedule from now on: no limit up, 2.0 MB/s down",
+  ]);
+  await outreach[Symbol.asyncDispose]();
+});

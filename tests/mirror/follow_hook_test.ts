@@ -43,7 +43,11 @@ function world(program = "/bin/hook") {
   };
   const stop = new AbortController();
   const machine = { programs: programs as unknown as Programs, clock };
-  const hook = new UpdateHook({ program, machine, report, signal: stop.signal });
+  const updates = new UpdateHook({ machine, report, signal: stop.signal });
+  const hook = {
+    run: (facts: SnapshotFacts) => updates.run(program, facts),
+    ended: () => updates.ended(),
+  };
   const settle = () => clock.run(() => false, clock.nowMs());
   return { hook, programs, clock, notes, stop, settle };
 }
