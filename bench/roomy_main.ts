@@ -4,32 +4,14 @@
 
 import { get, SystemMachine } from "../mod.ts";
 import { systemFiles } from "../lib/io/files.ts";
+import { getOptions } from "./options.ts";
 
 const [torrent = "", dataDir = "", ...peers] = Deno.args;
 const machine = Object.assign(new SystemMachine("nano-snap bench"), {
   files: { ...systemFiles, freeBytes: () => Number.MAX_SAFE_INTEGER },
 });
 await get(
-  {
-    authorityKey: new Uint8Array(32),
-    salt: new Uint8Array(),
-    dataDir,
-    source: { kind: "torrent", path: torrent },
-    extract: false,
-    keepArchive: false,
-    force: false,
-    port: 0,
-    bind: ["127.0.0.1"],
-    dht: { enabled: false, bootstrap: undefined },
-    peers: peers.map((peer) => ({ host: peer.split(":")[0]!, port: Number(peer.split(":")[1]) })),
-    trackers: [],
-    useTrackers: false,
-    maxPeers: 200,
-    downLimit: undefined,
-    upLimit: undefined,
-    discoverTimeoutMs: 60_000,
-    stallTimeoutMs: 60_000,
-  },
+  getOptions({ torrent, dataDir, peers, maxPeers: 200, stallTimeoutMs: 60_000 }),
   machine,
   (event) => {
     if (event.kind !== "transfer") return;

@@ -4,10 +4,8 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { RELEASES_URL } from "../lib/about.ts";
-import type { CliContext } from "../lib/cli/context.ts";
-import { runCli } from "../lib/cli/program.ts";
 import { EXIT } from "../lib/errors.ts";
-import { wholeTree } from "./cli/programs.ts";
+import { wholeTree, written } from "./cli/programs.ts";
 import { configurationPage, formatted, PAGE } from "./configuration_page.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..");
@@ -23,7 +21,7 @@ Deno.test("docs/mirror-leech-mode.md lists every exit code once, and no other", 
 });
 
 Deno.test("README.md lists every option and variable of `get --help`, and no other", async () => {
-  const help = await helpOfGet();
+  const help = await written("get", "--help");
   const table = read("README.md").split("\n").filter((line) => line.startsWith("| `--")).join("\n");
   const options = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))].toSorted();
   const offered = help.split("\n").map((line) => /^ {2}(?:-h, )?(--[a-z-]+)/.exec(line)?.[1]);
@@ -122,25 +120,4 @@ Deno.test("ARCHITECTURE.md names every file of lib/ in its folder's part, and no
 /** Sorted. */
 function list(folder: string): string[] {
   return [...Deno.readDirSync(join(ROOT, folder))].map((entry) => entry.name).toSorted();
-}
-
-async function helpOfGet(): Promise<string> {
-  let text = "";
-  const never = () => assert.fail("help needs nothing of this");
-  const context: CliContext = {
-    env: {},
-    stdout: (more) => text += more,
-    stderr: never,
-    stderrIsTerminal: false,
-    onHangup: () => {},
-    columns: () => 80,
-    clock: { nowMs: never, unixMs: never, sleep: never },
-    machine: never,
-    signal: new AbortController().signal,
-    runtime: "deno",
-    v8: "0",
-    target: "none",
-  };
-  assert.equal(await runCli(["get", "--help"], context), EXIT.done);
-  return text;
 }

@@ -49,7 +49,7 @@ const PURE_NODE = ["node:buffer", "node:crypto", "node:events", "node:path", "no
 const PACKAGE_HOMES: Record<string, readonly string[]> = {
   "bittorrent-dht": ["dht"],
   "@noble/ed25519": ["dht"],
-  "7z-wasm": ["extract", "producer"],
+  "7z-wasm": ["extract"],
   "modern-tar": ["extract"],
   "commander": ["cli"],
   "cli-progress": ["cli", "status"],

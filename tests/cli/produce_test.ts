@@ -16,6 +16,7 @@ import { STREAM_TRACKERS } from "../../lib/stream.ts";
 import { parseMagnet } from "../../lib/torrent/magnet.ts";
 import { type Metainfo, parseTorrent } from "../../lib/torrent/metainfo.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
+import { emptyContext } from "./programs.ts";
 
 const SEED = "5eed".repeat(16);
 const CLOCK = { nowMs: () => 0, unixMs: () => 0, sleep: () => Promise.resolve() };
@@ -36,22 +37,10 @@ class Desk implements Disposable {
   }
 
   async say(...args: string[]) {
-    const heard = { stdout: "", stderr: "", exitCode: -1 };
-    heard.exitCode = await runCli(["produce", ...args], {
-      env: {},
-      stdout: (text) => heard.stdout += text,
-      stderr: (text) => heard.stderr += text,
-      stderrIsTerminal: false,
-      onHangup: () => {},
-      columns: () => 80,
-      clock: CLOCK,
-      machine: () => Promise.resolve(MACHINE),
-      signal: new AbortController().signal,
-      runtime: "deno 0.0.0",
-      v8: "1.1",
-      target: "test",
-    });
-    return heard;
+    const heard = { stdout: "", stderr: "" };
+    const context = emptyContext(heard, { clock: CLOCK, machine: () => Promise.resolve(MACHINE) });
+    const exitCode = await runCli(["produce", ...args], context);
+    return { ...heard, exitCode };
   }
 
   [Symbol.dispose](): void {

@@ -2,25 +2,16 @@ import assert from "node:assert/strict";
 import { runCli, withCommand } from "../../lib/cli/program.ts";
 import { failureOf } from "../../lib/cli/failure.ts";
 import { InvariantBroken, NotEnoughSpace, PathUnusable } from "../../lib/errors.ts";
+import { emptyContext } from "./programs.ts";
 
 /** Runs words against no machine at all, and gives back all that was said. */
 async function said(words: string, signal = new AbortController().signal) {
-  const heard = { stdout: "", stderr: "", exitCode: -1 };
-  heard.exitCode = await runCli(words.split(" ").filter((word) => word !== ""), {
-    env: {},
-    stdout: (text) => heard.stdout += text,
-    stderr: (text) => heard.stderr += text,
-    stderrIsTerminal: false,
-    onHangup: () => {},
-    columns: () => 80,
-    clock: { nowMs: () => 0, unixMs: () => 0, sleep: () => Promise.resolve() },
-    machine: () => Promise.reject(new PathUnusable("Cannot use this machine: it is a test")),
-    signal,
-    runtime: "deno 0.0.0",
-    v8: "1.1",
-    target: "test",
-  });
-  return heard;
+  const heard = { stdout: "", stderr: "" };
+  const exitCode = await runCli(
+    words.split(" ").filter((word) => word !== ""),
+    emptyContext(heard, { signal }),
+  );
+  return { ...heard, exitCode };
 }
 
 Deno.test("withCommand() reads words without a command as upstream's image does", () => {

@@ -5,8 +5,11 @@ import type { CliContext } from "../../lib/cli/context.ts";
 import { type CommandNode, treeOf } from "../../lib/cli/command_tree.ts";
 import { PathUnusable } from "../../lib/errors.ts";
 
-/** A context without anything behind it; what is said ends up in `heard`. */
-export function emptyContext(heard = { stdout: "", stderr: "" }): CliContext {
+/** A context without anything behind it, except what is given; what is said ends up in `heard`. */
+export function emptyContext(
+  heard = { stdout: "", stderr: "" },
+  given: Partial<CliContext> = {},
+): CliContext {
   return {
     env: {},
     stdout: (text) => heard.stdout += text,
@@ -18,8 +21,9 @@ export function emptyContext(heard = { stdout: "", stderr: "" }): CliContext {
     machine: () => Promise.reject(new PathUnusable("Cannot use this machine: it is a test")),
     signal: new AbortController().signal,
     runtime: "deno 0.0.0",
-    v8: "0.0",
+    v8: "1.1",
     target: "test",
+    ...given,
   };
 }
 

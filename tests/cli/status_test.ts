@@ -11,6 +11,7 @@ import { HttpServer, type Page } from "../../lib/status/http_server.ts";
 import { pageOf } from "../../lib/status/pages.ts";
 import { type RunStatus, statusJson } from "../../lib/status/run_status.ts";
 import { FETCHING, NOW, SEEDING } from "../status/moments.ts";
+import { emptyContext } from "./programs.ts";
 
 const MACHINE = new SystemMachine("nano-snap test");
 const HERE = { pid: Deno.pid, hostName: MACHINE.hostName };
@@ -29,22 +30,14 @@ class Desk implements Disposable {
   }
 
   async say(...args: string[]) {
-    const heard = { stdout: "", stderr: "", exitCode: -1 };
-    heard.exitCode = await runCli(args, {
+    const heard = { stdout: "", stderr: "" };
+    const context = emptyContext(heard, {
       env: { DATA_DIR: this.folder },
-      stdout: (text) => heard.stdout += text,
-      stderr: (text) => heard.stderr += text,
-      stderrIsTerminal: false,
-      onHangup: () => {},
-      columns: () => 80,
       clock: { ...systemClock, unixMs: () => NOW },
       machine: () => Promise.resolve(MACHINE),
-      signal: new AbortController().signal,
-      runtime: "deno 0.0.0",
-      target: "test",
-      v8: "0",
     });
-    return heard;
+    const exitCode = await runCli(args, context);
+    return { ...heard, exitCode };
   }
 
   [Symbol.dispose](): void {

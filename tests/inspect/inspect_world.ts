@@ -4,12 +4,12 @@
 import { join } from "node:path";
 import zlib from "node:zlib";
 import { runCli } from "../../lib/cli/program.ts";
-import type { CliContext } from "../../lib/cli/context.ts";
 import { parseHex } from "../../lib/bytes.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { SystemMachine } from "../../lib/io/machine.ts";
 import { type Entry, LmdbWriter } from "../../lib/producer/lmdb_writer.ts";
 import { encodeTorrent } from "../../lib/torrent/metainfo.ts";
+import { emptyContext } from "../cli/programs.ts";
 import { buildTorrent, type TorrentPlan } from "../torrent/torrent_builder.ts";
 
 export const PIECE = 16_384;
@@ -79,23 +79,11 @@ export class InspectWorld implements Disposable {
 
 /** Runs words on this machine. */
 export async function run(...words: string[]): Promise<{ stdout: string; stderr: string; exitCode: number }> {
-  const heard = { stdout: "", stderr: "", exitCode: -1 };
-  const context: CliContext = {
-    env: {},
-    stdout: (text) => heard.stdout += text,
-    stderr: (text) => heard.stderr += text,
-    stderrIsTerminal: false,
-    onHangup: () => {},
-    columns: () => 80,
-    clock: new SystemMachine("nano-snap test").clock,
-    machine: () => Promise.resolve(new SystemMachine("nano-snap test")),
-    signal: new AbortController().signal,
-    runtime: "deno 0.0.0",
-    v8: "1.1",
-    target: "test",
-  };
-  heard.exitCode = await runCli(words, context);
-  return heard;
+  const heard = { stdout: "", stderr: "" };
+  const machine = new SystemMachine("nano-snap test");
+  const context = emptyContext(heard, { clock: machine.clock, machine: () => Promise.resolve(machine) });
+  const exitCode = await runCli(words, context);
+  return { ...heard, exitCode };
 }
 
 function keyOf(i: number): Uint8Array {
