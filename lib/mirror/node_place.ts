@@ -168,17 +168,22 @@ export function spacePlan(
 ): SpacePlan {
   const isRaw = info.name.endsWith(".ldb");
   const disk = (path: string) => nearest(path, (one) => files.stat(one)?.device);
+  const [archiveFreeBytes, directoryFreeBytes] = [
+    files.freeBytes(folder),
+    files.freeBytes(dirname(home.ledger)),
+  ];
   return {
     archiveFolder: folder,
     archiveBytes: missingBytes,
-    archiveFreeBytes: files.freeBytes(folder),
+    archiveFreeBytes,
     passingBytes,
     isLowDisk: wish.lowDisk,
     directory: home.directory,
     ledgerBytes: isRaw ? info.totalLength : info.totalLength * LEDGER_PER_ARCHIVE,
     isEstimate: !isRaw,
-    directoryFreeBytes: files.freeBytes(dirname(home.ledger)),
-    isOneDisk: disk(folder) === disk(home.ledger),
+    directoryFreeBytes,
+    // Subvolumes (btrfs, ZFS) are devices of their own that share their room: to the byte, as no two disks have it.
+    isOneDisk: disk(folder) === disk(home.ledger) || archiveFreeBytes === directoryFreeBytes,
     oldBytes: files.stat(home.ledger)?.allocated ?? 0,
     keepsOld: wish.backup,
     backups: backupsOf(files, home.ledger),

@@ -6,9 +6,10 @@ import { utf8 } from "../../lib/bytes.ts";
 import { NotEnoughSpace } from "../../lib/errors.ts";
 import type { RunEvent } from "../../lib/events.ts";
 import { SystemMachine } from "../../lib/io/machine.ts";
-import { type InstallMachine, NodePlace } from "../../lib/mirror/node_place.ts";
+import { type InstallMachine, NodePlace, spacePlan } from "../../lib/mirror/node_place.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { Staging } from "../../lib/node/staging.ts";
+import type { Files } from "../../lib/ports.ts";
 import type { Info } from "../../lib/torrent/metainfo.ts";
 
 function infoOf(parts: Partial<Info>): Info {
@@ -84,4 +85,27 @@ Deno.test("examineSpace() counts a raw ledger as it is and an archive's at twice
       }, { freeBytes: free });
     }
   }
+});
+
+Deno.test("spacePlan() takes subvolumes, which have the same room, for one disk", () => {
+  const directory = Deno.realPathSync(Deno.makeTempDirSync());
+  const data = join(directory, "data");
+  const system = new SystemMachine("nano-snap test");
+  const home = findHome("live", directory, { files: system.files, env: {}, target: "linux" });
+  const isOneDisk = (freeForArchive: number) => {
+    const files: Files = {
+      ...system.files,
+      stat: (path) => {
+        const facts = system.files.stat(path === data ? directory : path);
+        return facts && { ...facts, device: facts.device + (path === data ? 1 : 0) };
+      },
+      freeBytes: (path) => path === data ? freeForArchive : 1e12,
+    };
+    const machine: InstallMachine = { ...system, client: system.client, files };
+    const wish = { network: "live", backup: true, force: false, lowDisk: false } as const;
+    const archive = { info: infoOf({}), missingBytes: 700, folder: data, passingBytes: 100 };
+    return spacePlan(archive, { machine, home, wish }).isOneDisk;
+  };
+  assert.deepEqual([isOneDisk(1e12), isOneDisk(1e12 - 1)], [true, false]);
+  Deno.removeSync(directory);
 });
