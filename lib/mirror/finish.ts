@@ -9,11 +9,11 @@ import type { Extracted } from "../extract/extractor.ts";
 import { findArchive } from "../extract/folder.ts";
 import type { Candidate } from "../snapshot/discover.ts";
 import { filePathsIn, nameOf } from "./content_options.ts";
-import type { DataPaths } from "./data_dir.ts";
+import { type DataPaths, LEDGER_NAME } from "./data_dir.ts";
 import type { Fetched } from "./fetch_options.ts";
-import { writeInstalled } from "./installed.ts";
+import { readInstalled, writeInstalled } from "./installed.ts";
 import type { LedgerPlace, SnapshotName } from "./ledger_place.ts";
-import { discardIncoming, discardSuperseded, discardTorrent } from "./leftovers.ts";
+import { discardIncoming, discardReplaced, discardSuperseded, discardTorrent } from "./leftovers.ts";
 import type { Machine } from "./machine.ts";
 import { recordSnapshot } from "./mirror_state.ts";
 import type { GetResult } from "./options.ts";
@@ -51,6 +51,7 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
   if (archive !== undefined) placeArchive(machine, paths, fetched);
   const path = extract ? place.path : archive!;
+  const before = readInstalled(files, paths.installed).value;
   if (info.isSingleFile || extract) {
     writeInstalled(files, paths.installed, { ...of, path });
   }
@@ -59,8 +60,11 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   discardSuperseded(machine, paths, info);
   if (archive === undefined) {
     files.removeAll(fetched.path);
-    discardTorrent(machine, paths, info);
+    // Of a ledger that came as it is the next one may take whatever is the same, without hashing all of this one.
+    const isItself = info.name === LEDGER_NAME && path === join(paths.root, info.name);
+    if (!isItself) discardTorrent(machine, paths, info);
   }
+  if (before?.path === path && before.v2 !== name) discardReplaced(machine, paths, before.v2);
   if (extract) place.settle();
   const published = publishedMs(originalFilename(info));
   return {

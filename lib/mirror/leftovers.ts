@@ -22,6 +22,12 @@ export function discardTorrent({ files }: Machine, paths: DataPaths, info: Info)
   files.remove(paths.torrent(nameOf(info)));
 }
 
+/** Forgets the saved torrent of what had the place before, unless a mirror has another copy of it. */
+export function discardReplaced({ files }: Machine, paths: DataPaths, name: string): void {
+  const isElsewhere = [paths.snapshot(name), paths.kept(name)].some((path) => files.stat(path) !== undefined);
+  if (!isElsewhere) files.remove(paths.torrent(name));
+}
+
 /** Forgets every other snapshot of which only a part was fetched: this one is whole, and is the newest. */
 export function discardSuperseded(machine: Machine, paths: DataPaths, info: Info): void {
   const own = nameOf(info);

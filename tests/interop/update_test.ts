@@ -48,16 +48,10 @@ Deno.test({
     const data = temp.join(name);
     await Deno.mkdir(data);
     await Deno.copyFile(old, join(data, LEDGER));
-    const words = ["get", "--torrent", torrent.torrent, "--data-dir", data, "--peer", `127.0.0.1:${port}`];
-    const where = ["--bind", "127.0.0.1", "--port", "0", "--no-dht", "--no-trackers", "--json"];
-    await using run = nanoSnap([...words, ...where, "--stall-timeout", "60s", ...more], 120_000);
-    const { code, stdout, stderr } = await run.finished();
-    assert.equal(code, 0, stderr);
-    const { path, downloaded_bytes: fetched } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
-    assert.equal(path, join(data, LEDGER));
-    assert.equal(sha256OfFile(path), sha256OfFile(fresh));
-    await mustRead(path, fresh);
-    return { fetched: fetched as number, stderr };
+    const answer = await get(torrent.torrent, data, port, more);
+    assert.equal(sha256OfFile(answer.path), sha256OfFile(fresh));
+    await mustRead(answer.path, fresh);
+    return answer;
   };
 
   // It has read its file, and knows every leaf.
@@ -66,9 +60,24 @@ Deno.test({
   mustBeFew((await swarm.status(checked)).uploaded, changedBytes);
   assert.match(stderr, new RegExp(`Compared ${changedPieces} pieces block by block`));
 
-  // The ledger in the data directory, and nothing that is seeded.
+  // The ledger in the data directory, and nothing that is seeded. Nothing vouched for the old one, so all of it was hashed.
   const extracted = await update("extracted", checked.port, ["--extract"]);
   mustBeFew(extracted.fetched, changedBytes);
+  assert.match(extracted.stderr, /Checking /);
+  // This one is known: back again.
+  const back = await swarm.createTorrent({
+    path: old,
+    torrent: temp.join("b"),
+    pieceSize: PIECE,
+    name: LEDGER,
+  });
+  const backSeed = await swarm.addSeed({ dir: temp.path, torrent: back.torrent, name: "old.ldb" });
+  const again = await get(back.torrent, temp.join("extracted"), backSeed.port, ["--extract"]);
+  assert.equal(sha256OfFile(again.path), sha256OfFile(old));
+  mustBeFew(again.fetched, (await difference(fresh, old, PIECE)).changedBytes);
+  assert.doesNotMatch(again.stderr, /Checking /);
+  const saved = [...Deno.readDirSync(temp.join("extracted", ".nano-snap", "torrents"))];
+  assert.deepEqual(saved.map(({ name }) => name), [`${back.v2}.torrent`]);
 
   // It tells no leaves before somebody has fetched the piece.
   const trusting = await swarm.addSeed({ dir, torrent: torrent.torrent, seedMode: true });
@@ -80,6 +89,21 @@ Deno.test({
   await host.seed(fresh, torrent.torrent);
   mustBeFew((await update("ours", host.port)).fetched, changedBytes);
 });
+
+/** `nano-snap get`, to its good end. */
+async function get(torrent: string, data: string, port: number, more: readonly string[]) {
+  const words = ["get", "--torrent", torrent, "--data-dir", data, "--peer", `127.0.0.1:${port}`];
+  const where = ["--bind", "127.0.0.1", "--port", "0", "--no-dht", "--no-trackers", "--json"];
+  await using run = nanoSnap([...words, ...where, "--stall-timeout", "60s", ...more], 120_000);
+  const { code, stdout, stderr } = await run.finished();
+  assert.equal(code, 0, stderr);
+  const answer = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as {
+    path: string;
+    downloaded_bytes: number;
+  };
+  assert.equal(answer.path, join(data, LEDGER));
+  return { path: answer.path, fetched: answer.downloaded_bytes, stderr };
+}
 
 /** Issue 5's bar. */
 function mustBeFew(fetched: number, changedBytes: number): void {
