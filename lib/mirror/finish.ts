@@ -17,6 +17,7 @@ import { discardIncoming, discardReplaced, discardSuperseded, discardTorrent } f
 import type { Machine } from "./machine.ts";
 import { recordSnapshot } from "./mirror_state.ts";
 import type { GetResult } from "./options.ts";
+import type { Info } from "../torrent/metainfo.ts";
 import { originalFilename } from "../torrent/x_snapshot.ts";
 import { publishedMs, summaryOf } from "./snapshot_facts.ts";
 import type { Unpacking } from "./unpacking.ts";
@@ -48,18 +49,20 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   const v1 = info.infoHashV1 && toHex(info.infoHashV1);
   const of: SnapshotName = { v2: name, v1: v1 ?? null, seq: seq ?? null };
   const ledger = extract ? await place.put(await unpack(options), of) : undefined;
-  const archive = extract && !keepArchive ? undefined : join(paths.root, info.name);
-  if (archive !== undefined) placeArchive(machine, paths, fetched);
+  const archive = extract && !keepArchive ? undefined : archivePlace(paths, info, extract);
+  if (archive !== undefined) placeArchive(machine, paths, fetched, archive);
   const path = extract ? place.path : archive!;
   const before = readInstalled(files, paths.installed).value;
   if (info.isSingleFile || extract) {
     writeInstalled(files, paths.installed, { ...of, path });
   }
   recordSnapshot(files, paths, info, candidate?.item, ledger && summaryOf(ledger));
-  discardIncoming(machine, paths, info);
+  // By its journal a mirror knows that it is whole.
+  if (archive === paths.snapshot(name)) files.removeAll(paths.incoming(name));
+  else discardIncoming(machine, paths, info);
   discardSuperseded(machine, paths, info);
   if (archive === undefined) {
-    files.removeAll(fetched.path);
+    files.removeAll(fetched.path === paths.snapshot(name) ? dirname(fetched.path) : fetched.path);
     // Of a ledger that came as it is the next one may take whatever is the same, without hashing all of this one.
     const isItself = info.name === LEDGER_NAME && path === join(paths.root, info.name);
     if (!isItself) discardTorrent(machine, paths, info);
@@ -83,10 +86,21 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   };
 }
 
+/** A ledger that came as it is stays beside the one that a node may take, where a mirror would serve it. */
+function archivePlace(paths: DataPaths, info: Info, extract: boolean): string {
+  const isLedger = extract && info.isSingleFile && info.name === LEDGER_NAME;
+  return isLedger ? paths.snapshot(nameOf(info)) : join(paths.root, info.name);
+}
+
 /** Out of `incoming/` by one rename, or by one for each file where the folder is there: what else is in it stays. */
-function placeArchive({ files }: Machine, paths: DataPaths, { info, path }: Fetched): void {
-  const archive = join(paths.root, info.name);
+function placeArchive(
+  { files }: Machine,
+  paths: DataPaths,
+  { info, path }: Fetched,
+  archive: string,
+): void {
   if (path === archive) return;
+  files.makeDir(dirname(archive));
   if (info.isSingleFile || files.stat(archive) === undefined) return files.rename(path, archive);
   const sources = filePathsIn(dirname(path), info);
   for (const [i, target] of filePathsIn(paths.root, info).entries()) {

@@ -156,3 +156,40 @@ Deno.test({
   const bytes = await diskBytes(stage.dataDir);
   assert.ok(bytes < 1.1 * second.size, `${bytes} bytes on disk for ${second.size}`);
 });
+
+Deno.test({
+  name: "get --extract --keep-archive in a ledger mirror's directory leaves the copy that the mirror serves",
+  ignore,
+}, async () => {
+  await using stage = await SwarmStage.open();
+  const { path } = await ledgerFixture(BLOCKS);
+  const only = await stage.publishFile(LEDGER, (to) => Deno.copyFile(path, to), { pieceSize: PIECE });
+  const served = join(stage.dataDir, ".nano-snap", "snapshots", only.hash, LEDGER);
+  {
+    await using mirror = stage.mirror();
+    await mirror.switched(only);
+    await mirror.stop();
+  }
+  const { uploaded } = await stage.swarm.status(only.seed);
+  const answer = await get(only.torrent.torrent, stage.dataDir, only.seed.port, [
+    "--extract",
+    "--keep-archive",
+  ]);
+  assert.equal(answer.fetched, 0);
+  const files = [served, answer.path].map((file) => Deno.statSync(file));
+  assert.notEqual(files[0]!.ino, files[1]!.ino, "what a node may write to is not what is served");
+  await mustRead(answer.path, path);
+  {
+    await using mirror = stage.mirror();
+    await mirror.seeding(only);
+    assert.equal(mirror.said(/Checking /).length, 0, "its record is still there");
+    await mirror.stop();
+  }
+  assert.equal(sha256OfFile(served), only.sha256);
+  assert.equal((await stage.swarm.status(only.seed)).uploaded, uploaded, "nothing came again");
+  // The other one is gone on with by a node, and the one that is served stays what it is.
+  await Deno.writeFile(answer.path, new Uint8Array(100));
+  await using mirror = stage.mirror();
+  await mirror.seeding(only);
+  await mirror.stop();
+});
