@@ -32,6 +32,22 @@ export function isLocal(host: string): boolean {
     (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128);
 }
 
+/** Whether two IPv6 addresses begin with the same 64 bits, as those of one local network do. Link-local ones do not count. */
+export function shareNetwork(a: string, b: string): boolean {
+  const network = networkOf(a);
+  return network !== undefined && network === networkOf(b);
+}
+
+/** The first four groups, without zeros before their digits. */
+function networkOf(host: string): string | undefined {
+  if (!GLOBAL_IPV6.test(host) && !UNIQUE_LOCAL_IPV6.test(host)) return undefined;
+  const [head = "", tail] = host.toLowerCase().split("::");
+  const groups = head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  while (tail !== undefined && groups.length + after.length < 8) groups.push("0");
+  return [...groups, ...after].slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(":");
+}
+
 const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 /** 2000::/3 and fc00::/7: a first group of four digits. */
 const GLOBAL_IPV6 = /^[23][0-9a-f]{3}:/i;

@@ -65,7 +65,7 @@ export interface Net {
   resolve(host: string): Promise<string[]>;
 }
 
-/** The network that this machine is in: its router, and who shares it. IPv4. */
+/** The network that this machine is in: its router (of IPv4), and who shares it. */
 export interface Surroundings {
   /** The router on the way out; undefined where the system does not tell, or there is none. */
   gateway(): string | undefined;
@@ -77,10 +77,13 @@ export interface Surroundings {
   /**
    * A socket that takes what is sent to a multicast group, and sends to it. Several programs may have one at once.
    *
-   * @param on The address of the interface; undefined for where the system would send it.
+   * @param group Of IPv4 or IPv6, which is then the socket's only family.
+   * @param on The address of the interface (IPv4 only); undefined for where the system would send it.
    * @throws {OperationFailed} Also where there is no network.
    */
   joinGroup(group: Endpoint, on: string | undefined): Promise<UdpSocket>;
+  /** This machine's IPv6 addresses. */
+  ipv6Addresses(): string[];
 }
 
 /** What an HTTP server answered. */

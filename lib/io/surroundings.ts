@@ -29,14 +29,15 @@ export const systemSurroundings: Surroundings = {
 
   joinGroup(group, on) {
     return new Promise((resolve, reject) => {
-      const socket = createSocket({ type: "udp4", reuseAddr: true });
+      const isIpv6 = group.host.includes(":");
+      const socket = createSocket({ type: isIpv6 ? "udp6" : "udp4", reuseAddr: true, ipv6Only: isIpv6 });
       const refuse = (error: unknown) => {
         socket.close();
         const why = reasonOf(error);
         reject(new OperationFailed(`Cannot listen to ${group.host}: ${why}`, { cause: error }));
       };
       socket.once("error", refuse);
-      socket.bind(group.port, ANY, () => {
+      socket.bind(group.port, isIpv6 ? "::" : "0.0.0.0", () => {
         socket.off("error", refuse);
         try {
           socket.addMembership(group.host, on);
@@ -46,6 +47,10 @@ export const systemSurroundings: Surroundings = {
         resolve(new NodeDatagrams(socket));
       });
     });
+  },
+
+  ipv6Addresses() {
+    return Deno.networkInterfaces().filter(({ family }) => family === "IPv6").map(({ address }) => address);
   },
 };
 
@@ -58,5 +63,3 @@ export function gatewayIn(table: string): string | undefined {
   }
   return undefined;
 }
-
-const ANY = "0.0.0.0";

@@ -1,10 +1,12 @@
 // Local Service Discovery (BEP 14): tells the local network which torrents are here, and learns who else has them. One
-// for all swarms of a line. Only who has an address of a local network itself is believed.
+// for all swarms of a line, by IPv4 and IPv6. Only who has an address of a local network itself is believed, or one of
+// this machine's own IPv6 network.
 
-import { isLocal } from "../address.ts";
+import { isLocal, shareNetwork } from "../address.ts";
 import { toHex } from "../bytes.ts";
+import { OperationFailed } from "../errors.ts";
 import type { Clock, Endpoint, Random, Surroundings, UdpSocket } from "../ports.ts";
-import { encodeLsd, LSD_GROUP, parseLsd } from "./lsd_message.ts";
+import { encodeLsd, LSD_GROUP, LSD_GROUP_IPV6, parseLsd } from "./lsd_message.ts";
 
 export interface LsdOptions {
   readonly clock: Clock;
@@ -12,12 +14,20 @@ export interface LsdOptions {
   readonly surroundings: Surroundings;
   /** Where we listen for peers. */
   readonly port: number;
-  /** The address that we listen on; undefined for all. */
-  readonly bind: string | undefined;
+  /** Whether it is told by IPv4, and on which address's interface; undefined for where the system sends it. */
+  readonly ipv4: { readonly on: string | undefined } | undefined;
+  /** Whether it is told by IPv6, where the system sends it. */
+  readonly ipv6: boolean;
+}
+
+/** A group that was joined. */
+interface Room {
+  readonly group: Endpoint;
+  readonly udp: UdpSocket;
 }
 
 export class Lsd implements AsyncDisposable {
-  readonly #udp: UdpSocket;
+  readonly #rooms: readonly Room[];
   readonly #options: LsdOptions;
   readonly #cookie: string;
   /** Who wants to know of peers, by info-hash in hex. */
@@ -25,16 +35,30 @@ export class Lsd implements AsyncDisposable {
   #secondMs = -Infinity;
   #heard = 0;
 
-  private constructor(udp: UdpSocket, options: LsdOptions) {
-    this.#udp = udp;
+  private constructor(rooms: readonly Room[], options: LsdOptions) {
+    this.#rooms = rooms;
     this.#options = options;
     this.#cookie = toHex(options.random.bytes(4));
-    udp.onDatagram((bytes, from) => this.#hear(bytes, from));
+    for (const { udp } of rooms) udp.onDatagram((bytes, from) => this.#hear(bytes, from));
   }
 
-  /** @throws {OperationFailed} Where there is no network to join. */
+  /** @throws {OperationFailed} Where there is no network to join, of neither family. */
   static async open(options: LsdOptions): Promise<Lsd> {
-    return new Lsd(await options.surroundings.joinGroup(LSD_GROUP, options.bind), options);
+    const { surroundings, ipv4, ipv6 } = options;
+    const join = async (group: Endpoint, on: string | undefined) => ({
+      group,
+      udp: await surroundings.joinGroup(group, on),
+    });
+    const joined = await Promise.allSettled([
+      ...(ipv4 === undefined ? [] : [join(LSD_GROUP, ipv4.on)]),
+      ...(ipv6 ? [join(LSD_GROUP_IPV6, undefined)] : []),
+    ]);
+    const failed = joined.filter((one) => one.status === "rejected").map(({ reason }) => reason);
+    const rooms = joined.filter((one) => one.status === "fulfilled").map(({ value }) => value);
+    const bug = failed.find((reason) => !(reason instanceof OperationFailed));
+    if (bug === undefined && rooms.length > 0) return new Lsd(rooms, options);
+    await Promise.all(rooms.map(({ udp }) => udp.close()));
+    throw bug ?? failed[0];
   }
 
   /**
@@ -46,25 +70,36 @@ export class Lsd implements AsyncDisposable {
     const { clock, port } = this.#options;
     const key = toHex(infoHash);
     this.#wanted.set(key, onPeer);
-    const message = encodeLsd({ port, infoHash, cookie: this.#cookie });
+    const words = { port, infoHash, cookie: this.#cookie };
+    const messages = this.#rooms.map(({ group, udp }) => ({
+      group,
+      udp,
+      bytes: encodeLsd({ ...words, group }),
+    }));
     for (let sent = 0; !signal.aborted; sent++) {
-      this.#udp.send(message, LSD_GROUP);
+      for (const { group, udp, bytes } of messages) udp.send(bytes, group);
       await clock.sleep(FIRST_PAUSES_MS[sent] ?? ANNOUNCE_MS, signal);
     }
     if (this.#wanted.get(key) === onPeer) this.#wanted.delete(key);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#udp.close();
+    await Promise.all(this.#rooms.map(({ udp }) => udp.close()));
   }
 
   #hear(bytes: Uint8Array, from: Endpoint): void {
-    if (!isLocal(from.host) || this.#isFlooded()) return;
+    if (this.#isFlooded() || !this.#isNear(from.host)) return;
     const message = parseLsd(bytes);
     if (message === undefined || message.cookie === this.#cookie) return;
     for (const infoHash of message.infoHashes) {
       this.#wanted.get(toHex(infoHash))?.({ host: from.host, port: message.port });
     }
+  }
+
+  #isNear(host: string): boolean {
+    if (isLocal(host)) return true;
+    return host.includes(":") &&
+      this.#options.surroundings.ipv6Addresses().some((own) => shareNetwork(own, host));
   }
 
   #isFlooded(): boolean {

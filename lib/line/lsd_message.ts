@@ -1,10 +1,12 @@
 // Local Service Discovery's one message (BEP 14), as text: who listens where, for which torrents.
 
 import { parseHex, toHex } from "../bytes.ts";
+import { formatEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../ports.ts";
 
-/** Where it is sent. IPv4; the group of IPv6 is not used here. */
+/** Where it is sent. */
 export const LSD_GROUP: Endpoint = { host: "239.192.152.143", port: 6771 };
+export const LSD_GROUP_IPV6: Endpoint = { host: "ff15::efc0:988f", port: 6771 };
 
 export interface LsdMessage {
   readonly port: number;
@@ -15,14 +17,15 @@ export interface LsdMessage {
 }
 
 /** One torrent in each: libtorrent and others send it so. */
-export function encodeLsd({ port, infoHash, cookie }: {
+export function encodeLsd({ group, port, infoHash, cookie }: {
+  /** One of the two above. */
+  readonly group: Endpoint;
   readonly port: number;
   readonly infoHash: Uint8Array;
   readonly cookie: string;
 }): Uint8Array {
-  const { host, port: groupPort } = LSD_GROUP;
   return new TextEncoder().encode(
-    `BT-SEARCH * HTTP/1.1\r\nHost: ${host}:${groupPort}\r\nPort: ${port}\r\nInfohash: ${
+    `BT-SEARCH * HTTP/1.1\r\nHost: ${formatEndpoint(group)}\r\nPort: ${port}\r\nInfohash: ${
       toHex(infoHash)
     }\r\n` +
       `cookie: ${cookie}\r\n\r\n\r\n`,

@@ -6,7 +6,7 @@ import type { Report } from "../events.ts";
 import { formatRate } from "../format.ts";
 import { isLoopback } from "../endpoint.ts";
 import type { TokenBucket } from "../torrent/token_bucket.ts";
-import { Lsd } from "./lsd.ts";
+import { Lsd, type LsdOptions } from "./lsd.ts";
 import type { LineMachine } from "./machine.ts";
 import { keepPortMapped } from "./port_mapping.ts";
 import { Reachability } from "./reachability.ts";
@@ -83,7 +83,11 @@ export class Outreach implements AsyncDisposable {
       : bind.find((address) => !address.includes(":") && !isLoopback(address));
     const hasIpv4 = isEverywhere || host !== undefined;
     this.#mapPort(host, hasIpv4);
-    if (settings.lsd === true && hasIpv4) await this.#openLsd(host);
+    // One address of several does not say by which interface IPv6 is to go.
+    const ipv6 = bind.length === 0 || bind.includes("::");
+    if (settings.lsd === true && (hasIpv4 || ipv6)) {
+      await this.#openLsd({ ipv4: hasIpv4 ? { on: host } : undefined, ipv6 });
+    }
   }
 
   /** From now on these hold. */
@@ -112,12 +116,12 @@ export class Outreach implements AsyncDisposable {
     );
   }
 
-  async #openLsd(bind: string | undefined): Promise<void> {
+  async #openLsd(families: Pick<LsdOptions, "ipv4" | "ipv6">): Promise<void> {
     const { machine, port, report } = this.#options;
     const { surroundings } = machine;
     if (surroundings === undefined) return;
     try {
-      this.lsd = await Lsd.open({ ...machine, surroundings, port, bind });
+      this.lsd = await Lsd.open({ ...machine, surroundings, port, ...families });
     } catch (error) {
       if (!(error instanceof OperationFailed)) throw error;
       report({ kind: "note", level: "debug", logger: "mirror.session", text: error.message });

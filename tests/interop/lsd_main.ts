@@ -3,21 +3,24 @@
 
 import assert from "node:assert/strict";
 import { systemSurroundings } from "../../lib/io/surroundings.ts";
-import { LSD_GROUP, parseLsd } from "../../lib/line/lsd_message.ts";
+import { LSD_GROUP, LSD_GROUP_IPV6, parseLsd } from "../../lib/line/lsd_message.ts";
 import { writeNoise } from "./kinds.ts";
 import { SeedHost } from "./seed_host.ts";
 import { nanoSnap } from "./stage.ts";
 import { freePort, sha256OfFile, within } from "./support.ts";
 import { LibtorrentSwarm } from "./swarm.ts";
 
-const [folder = ""] = Deno.args;
+const [folder = "", family] = Deno.args;
+const isIpv6 = family === "IPv6";
 /** How often we send each hash at the start. libtorrent 2.0.8 repeats the last of a torrent's only. */
 const FIRST_WORDS = 3;
 
 /** How often each port was heard to announce each hash. */
 const heard = new Map<number, Map<string, number>>();
 const waiting = new Map<number, () => void>();
-await using group = await systemSurroundings.joinGroup(LSD_GROUP, undefined).then((udp) => ({
+await using group = await systemSurroundings.joinGroup(isIpv6 ? LSD_GROUP_IPV6 : LSD_GROUP, undefined).then((
+  udp,
+) => ({
   udp,
   [Symbol.asyncDispose]: () => udp.close(),
 }));
@@ -50,7 +53,7 @@ const path = `${folder}/files/noise.bin`;
 await writeNoise(path, 5_000_000);
 await using swarm = await LibtorrentSwarm.start();
 const made = await swarm.createTorrent({ path, torrent: `${path}.torrent`, pieceSize: 65_536 });
-const lsd = { listen: "10.9.0.1:0", settings: { enable_lsd: true } };
+const lsd = { listen: isIpv6 ? "[fd00:9::1]:0" : "10.9.0.1:0", settings: { enable_lsd: true } };
 
 {
   const port = freePort();

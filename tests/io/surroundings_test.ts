@@ -24,3 +24,10 @@ Deno.test("addressTowards() gives our address on the way to a port, and none whe
   listener.close();
   assert.equal(await systemSurroundings.addressTowards({ host, port }, options), undefined);
 });
+
+Deno.test("ipv6Addresses() gives addresses of that family only", () => {
+  // A machine without any is fine.
+  for (const address of systemSurroundings.ipv6Addresses()) {
+    assert.match(address, /^[0-9a-f:.]*:[0-9a-f:.]*$/);
+  }
+});

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
-import { encodeLsd, parseLsd } from "../../lib/line/lsd_message.ts";
+import { encodeLsd, LSD_GROUP, LSD_GROUP_IPV6, parseLsd } from "../../lib/line/lsd_message.ts";
 
 const HASH = new Uint8Array(20).fill(0xab);
 const OTHER = new Uint8Array(20).fill(0x01);
 
 Deno.test("encodeLsd() is BEP 14's message to the letter", () => {
   assert.equal(
-    new TextDecoder().decode(encodeLsd({ port: 6881, infoHash: HASH, cookie: "1f2e" })),
+    new TextDecoder().decode(encodeLsd({ group: LSD_GROUP, port: 6881, infoHash: HASH, cookie: "1f2e" })),
     "BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\nPort: 6881\r\n" +
       `Infohash: ${"ab".repeat(20)}\r\ncookie: 1f2e\r\n\r\n\r\n`,
   );
+  const ipv6 = encodeLsd({ group: LSD_GROUP_IPV6, port: 6881, infoHash: HASH, cookie: "1f2e" });
+  assert.match(new TextDecoder().decode(ipv6), /\r\nHost: \[ff15::efc0:988f\]:6771\r\n/);
 });
 
 Deno.test("parseLsd() reads several torrents, in any case and order", () => {
@@ -20,7 +22,9 @@ Deno.test("parseLsd() reads several torrents, in any case and order", () => {
 });
 
 Deno.test("parseLsd() passes over anything else", () => {
-  const good = new TextDecoder().decode(encodeLsd({ port: 6881, infoHash: HASH, cookie: "1" }));
+  const good = new TextDecoder().decode(
+    encodeLsd({ group: LSD_GROUP, port: 6881, infoHash: HASH, cookie: "1" }),
+  );
   for (
     const text of [
       "",

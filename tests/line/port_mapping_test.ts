@@ -52,6 +52,7 @@ class Router {
     gateway: () => ROUTER,
     addressTowards: () => Promise.resolve("10.0.0.2"),
     joinGroup: () => assert.fail("not needed"),
+    ipv6Addresses: () => assert.fail("not needed"),
   };
 
   readonly #net: Partial<Net> = {
