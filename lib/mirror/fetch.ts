@@ -19,6 +19,7 @@ import type { ContentOptions } from "./content_options.ts";
 import type { Fetched, FetchHashesOptions, FetchOptions } from "./fetch_options.ts";
 import { PassingContent } from "./passing.ts";
 import { PeerCache } from "./peer_cache.ts";
+import { Silence } from "./silence.ts";
 import { hashesOfTarget } from "./target.ts";
 import { newPeerId, Presence } from "../line/presence.ts";
 import { trackerLists } from "../line/trackers.ts";
@@ -68,8 +69,7 @@ class Fetch implements SwarmListener {
   #isResting = false;
   #sawFirstPiece = false;
   #usedBytes = 0;
-  #lastProgressMs: number;
-  #lastComplaintMs: number;
+  #silence: Silence;
 
   constructor(options: FetchOptions, { isHashesOnly } = { isHashesOnly: false }) {
     this.#options = options;
@@ -77,7 +77,7 @@ class Fetch implements SwarmListener {
     const { machine, line, target, client, bind, report } = options;
     const peerId = newPeerId(machine);
     this.#clock = machine.clock;
-    this.#lastProgressMs = this.#lastComplaintMs = machine.clock.nowMs();
+    this.#silence = new Silence(machine.clock.nowMs());
     this.#swarm = new Swarm({
       hashes: hashesOfTarget(target),
       wanted: target.metainfo === undefined ? target.wanted : undefined,
@@ -226,7 +226,7 @@ class Fetch implements SwarmListener {
     this.#isResting = true;
     await this.#unlessBroken(gate(torrent, this.#layersCame.promise));
     this.#isResting = false;
-    this.#lastProgressMs = this.#lastComplaintMs = this.#clock.nowMs();
+    this.#silence = new Silence(this.#clock.nowMs());
   }
 
   async #metadata(): Promise<Metainfo> {
@@ -238,7 +238,7 @@ class Fetch implements SwarmListener {
       }`,
     );
     this.#hunt(hashesOf(info));
-    this.#lastProgressMs = this.#clock.nowMs();
+    this.#silence.end(this.#clock.nowMs());
     return { info, pieceLayers: new Map(), trackers: [], webSeeds: [] };
   }
 
@@ -263,7 +263,7 @@ class Fetch implements SwarmListener {
       signal,
       report: (event) => {
         // Whoever is checking is not stalled.
-        if (event.kind === "work") this.#lastProgressMs = this.#clock.nowMs();
+        if (event.kind === "work") this.#silence.end(this.#clock.nowMs());
         report(event);
       },
     };
@@ -361,15 +361,14 @@ class Fetch implements SwarmListener {
   #watchForStall(): void {
     const nowMs = this.#clock.nowMs();
     const { download } = this.#swarm;
-    if (download !== undefined && this.#advance.look(download)) this.#lastProgressMs = nowMs;
+    if (download !== undefined && this.#advance.look(download)) this.#silence.end(nowMs);
     // Whoever waits until pieces are used waits for no peer.
     const { reader, isPassing } = this.#options;
     const used = isPassing === true ? reader?.progress?.doneBytes ?? 0 : 0;
-    if (used > this.#usedBytes) this.#lastProgressMs = nowMs;
+    if (used > this.#usedBytes) this.#silence.end(nowMs);
     this.#usedBytes = used;
-    const silentMs = nowMs - this.#lastProgressMs;
-    if (silentMs >= COMPLAINT_MS && nowMs - this.#lastComplaintMs >= COMPLAINT_MS) {
-      this.#lastComplaintMs = nowMs;
+    const silentMs = this.#silence.lasts(nowMs);
+    if (this.#silence.isDue(nowMs, { isAlone: this.#swarm.connections === 0 })) {
       this.#note("warning", `${this.#whyNothing()}; still trying`);
     }
     const { stallTimeoutMs, target } = this.#options;
@@ -419,4 +418,3 @@ class Fetch implements SwarmListener {
 }
 
 const TICK_MS = 1000;
-const COMPLAINT_MS = 60_000;

@@ -264,7 +264,7 @@ Deno.test("Content.open() needs room for what is neither here nor moved in, and 
     assert.ok(error instanceof NotEnoughSpace);
     assert.match(
       error.message,
-      /more are needed in .* are free; .*; parts of other snapshots lie in .*incoming/,
+      /more are needed in .* are free; make room, .*; parts of other snapshots lie in .*incoming/,
     );
     return true;
   });
