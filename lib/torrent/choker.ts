@@ -13,6 +13,8 @@ export interface ChokerPeer {
   /** Bytes per second from it. */
   readonly downRate: number;
   readonly connectedMs: number;
+  /** What it has of us ends within a piece, which nobody can have of it: as a seed we wait for the rest. */
+  readonly isMidPiece?: boolean;
 }
 
 /** Peers served at once while we fetch, at least one by chance among them: as libtorrent. */
@@ -28,11 +30,16 @@ const CHANCE_MS = 30_000;
 /** A peer is new for this long, and then three times as likely to have a chance (BEP 3). */
 const NEW_MS = 60_000;
 const NEW_WEIGHT = 3;
+/** Rounds in which a peer may keep a seed's slot for the rest of a piece: it is no slower than that, or need not end. */
+const MAX_ROUNDS = 6;
+
 export class Choker {
   readonly #random: () => number;
   /** How many turns each peer had; who did not want one for a while has as many as the least of those who did. */
   readonly #turns = new Map<number, number>();
   #wanting: ReadonlySet<number> = new Set();
+  /** In how many rounds each that has a slot of the seed's had it without a break. */
+  #rounds: ReadonlyMap<number, number> = new Map();
   /** Who has a slot by chance, and since when. */
   readonly #byChance = new Map<number, number>();
   #dueMs = 0;
@@ -61,23 +68,57 @@ export class Choker {
     return isSeeding ? this.#byTurn(wanting) : this.#byMerit(wanting, nowMs);
   }
 
-  /** Those first who had the fewest turns, among them those who came first. */
+  /**
+   * Whom a seed serves between two rounds instead of somebody whose piece is whole now.
+   *
+   * @returns Its number; undefined when nobody waits.
+   */
+  instead(of: ChokerPeer, waiting: readonly ChokerPeer[]): number | undefined {
+    const next = this.#inOrder(waiting.filter((peer) => peer.wanted))[0]?.number;
+    if (next === undefined) return undefined;
+    this.#turns.set(next, (this.#turns.get(next) ?? 0) + 1);
+    const rounds = new Map(this.#rounds);
+    rounds.delete(of.number);
+    rounds.set(next, 1);
+    this.#rounds = rounds;
+    return next;
+  }
+
+  /** Whether it has its slot of the seed's only for the rest of a piece. */
+  isKept(number: number): boolean {
+    return (this.#rounds.get(number) ?? 0) > 1;
+  }
+
+  /** Those who are within a piece keep their slots; then those first who had the fewest turns. */
   #byTurn(wanting: readonly ChokerPeer[]): Set<number> {
+    const isKept = ({ number, isMidPiece }: ChokerPeer) => {
+      const rounds = this.#rounds.get(number) ?? 0;
+      return isMidPiece === true && rounds > 0 && rounds < MAX_ROUNDS;
+    };
+    const order = this.#inOrder(wanting);
+    const kept = order.filter(isKept);
+    const served = [...kept, ...order.filter((peer) => !isKept(peer))].slice(0, SEED_SLOTS);
+    const numbers = new Set(served.map(({ number }) => number));
+    this.#turns.clear();
+    for (const { number, turns } of order) this.#turns.set(number, numbers.has(number) ? turns + 1 : turns);
+    this.#wanting = new Set(this.#turns.keys());
+    this.#rounds = new Map(
+      served.map((peer) => [peer.number, isKept(peer) ? this.#rounds.get(peer.number)! + 1 : 1]),
+    );
+    return numbers;
+  }
+
+  /** Those first who had the fewest turns, among them those who came first. */
+  #inOrder(wanting: readonly ChokerPeer[]): (ChokerPeer & { readonly turns: number })[] {
     let least = Infinity;
     for (const { number } of wanting) {
       if (this.#wanting.has(number)) least = Math.min(least, this.#turns.get(number) ?? 0);
     }
     if (least === Infinity) least = 0;
-    const order = wanting.map(({ number, connectedMs }) => {
-      const turns = this.#turns.get(number) ?? 0;
-      return { number, connectedMs, turns: this.#wanting.has(number) ? turns : Math.max(turns, least) };
+    return wanting.map((peer) => {
+      const turns = this.#turns.get(peer.number) ?? 0;
+      return { ...peer, turns: this.#wanting.has(peer.number) ? turns : Math.max(turns, least) };
     }).sort((a, b) => a.turns - b.turns || a.connectedMs - b.connectedMs);
-    this.#turns.clear();
-    for (const [place, { number, turns }] of order.entries()) {
-      this.#turns.set(number, place < SEED_SLOTS ? turns + 1 : turns);
-    }
-    this.#wanting = new Set(this.#turns.keys());
-    return new Set(order.slice(0, SEED_SLOTS).map(({ number }) => number));
   }
 
   /** Those who give the most, and by chance some who give nothing, one of them at least: they may begin to. */

@@ -112,6 +112,9 @@ export const MAX_PEX_PER_MINUTE = 6;
  */
 export const MAX_WHOLE_SETS = 8;
 
+/** Pieces that a peer suggested and that were not begun: the latest count. Ours suggest at most as many. */
+export const MAX_SUGGESTED = 16;
+
 /** Hash requests waiting at one peer: libtorrent's own number. */
 export const MAX_HASH_REQUESTS_SENT = 2;
 

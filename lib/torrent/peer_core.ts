@@ -26,6 +26,7 @@ import {
   KEEP_ALIVE_MS,
   MAX_PEX_PER_MINUTE,
   MAX_REQUESTS_HELD,
+  MAX_SUGGESTED,
   MAX_WHOLE_SETS,
   SILENCE_TIMEOUT_MS,
 } from "./limits.ts";
@@ -85,6 +86,8 @@ export class PeerCore implements WireHandler {
   restUntilMs = 0;
   /** How many pieces it has that we lack: the swarm counts. */
   missingHere = 0;
+  /** Pieces that it would like to send, the oldest first. */
+  readonly suggested: number[] = [];
   requests: RequestQueue = new RequestQueue(1);
 
   /**
@@ -291,6 +294,7 @@ export class PeerCore implements WireHandler {
 
   onChoke(): void {
     this.choked = true;
+    this.suggested.length = 0;
     this.#owner!.onChoked(this);
   }
 
@@ -357,8 +361,12 @@ export class PeerCore implements WireHandler {
     if (port !== 0) this.#owner!.onDhtPort(this, port);
   }
 
-  /** A hint that costs nothing to ignore. */
-  onSuggest(): void {}
+  /** Before its pieces are understood the hint is ignored. */
+  onSuggest(piece: number): void {
+    if (!this.#knowsTorrent) return;
+    this.suggested.push(piece);
+    if (this.suggested.length > MAX_SUGGESTED) this.suggested.shift();
+  }
 
   onReject(piece: number, begin: number, _length: number): void {
     if (!this.#fast) throw new WireFault("BEP 6", "reject without the fast extension");

@@ -22,6 +22,8 @@ export interface PickerPeer {
   readonly number: number;
   /** What it has; undefined when it has everything. */
   readonly pieces: PieceSet | undefined;
+  /** What it would like to send, the oldest first; numbers of any size. The picker takes away what is of no use. */
+  readonly suggested?: number[];
   /** How many blocks it is asked for. */
   readonly askedCount: number;
   /** Whether it is asked for that block already. */
@@ -103,6 +105,11 @@ export class Picker {
   /** Pieces that nobody may begin yet. */
   get held(): number {
     return this.#held?.count ?? 0;
+  }
+
+  /** How many of the peers have it, without those who have all. */
+  availability(piece: number): number {
+    return this.#rarity.availability(piece);
   }
 
   get active(): IterableIterator<ActivePiece> {
@@ -311,7 +318,7 @@ export class Picker {
 
   #start(peer: PickerPeer, wanted: Wanted | undefined): ActivePiece | undefined {
     const found = wanted === undefined ? undefined : this.#findWanted(peer, wanted);
-    const piece = found ?? (wanted?.isStrict === true ? undefined : this.#findRarest(peer));
+    const piece = found ?? (wanted?.isStrict === true ? undefined : this.#findSuggested(peer));
     if (piece === undefined) return undefined;
     this.#rarity.remove(piece);
     const active = this.#newActive(piece);
@@ -326,6 +333,22 @@ export class Picker {
     const spare = this.#spare.pop();
     if (spare?.blockCount === blockCount) return spare.renew(piece);
     return new ActivePiece(piece, blockCount, { keepHashes: this.#keepHashes });
+  }
+
+  /** Of what is as rare as the rarest, what the peer suggests. */
+  #findSuggested(peer: PickerPeer): PieceIndex | undefined {
+    const rarest = this.#findRarest(peer);
+    const { suggested } = peer;
+    if (rarest === undefined || suggested === undefined) return rarest;
+    for (let piece = suggested[0]; piece !== undefined; piece = suggested[0]) {
+      if (
+        this.#canStart(peer, piece) && this.#rarity.availability(piece) <= this.#rarity.availability(rarest)
+      ) {
+        return piece as PieceIndex;
+      }
+      suggested.shift();
+    }
+    return rarest;
   }
 
   #findRarest(peer: PickerPeer): PieceIndex | undefined {

@@ -3,12 +3,13 @@
 // that lie side by side are read at once, as far as they were asked for: nothing is read that nobody wants.
 
 import { SnapError } from "../errors.ts";
-import { Choker, SEED_SLOTS, UPLOAD_SLOTS } from "./choker.ts";
+import { Choker, type ChokerPeer, SEED_SLOTS, UPLOAD_SLOTS } from "./choker.ts";
 import type { Download } from "./download.ts";
 import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
 import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "./limits.ts";
 import type { PeerCore } from "./peer_core.ts";
 import { RateMeter } from "./rate.ts";
+import { Suggestions } from "./suggestions.ts";
 import type { TokenBucket } from "./token_bucket.ts";
 import { ID } from "./wire.ts";
 
@@ -28,6 +29,12 @@ interface Customer {
   /** Bytes from it, over the time that the choker judges by. */
   readonly gave: RateMeter;
   queue: Asked[];
+  /** The piece that it was sent blocks of last, how many bytes of it one after the other, and whether there is more. */
+  piece: number;
+  pieceBytes: number;
+  /** The piece that it asked for last. */
+  askedPiece: number;
+  isMidPiece: boolean;
 }
 
 /** The choker judges by the last twenty seconds (BEP 3): two of its rounds, in slots of a RateMeter. */
@@ -37,12 +44,15 @@ export class Uploader {
   readonly rate = new RateMeter();
   readonly #download: Download;
   readonly #choker: Choker;
+  readonly #suggestions: Suggestions;
   readonly #limit: TokenBucket | undefined;
   readonly #onUnreadable: (why: string) => void;
   readonly #customers = new Map<number, Customer>();
   /** Those that we do not choke: never more than there are slots. */
   readonly #served = new Set<Customer>();
   #choseMs = -Infinity;
+  /** Those whose turn is over, and the piece that they had it for too. */
+  readonly #done = new Set<Customer>();
   /** There is a slot to be given before it is time. */
   #slotIsWanted = false;
   /** Blocks that lie side by side, between the disk and a send buffer. */
@@ -60,6 +70,13 @@ export class Uploader {
   }) {
     this.#download = options.download;
     this.#choker = new Choker(options.random);
+    const { layout, picker } = options.download;
+    this.#suggestions = new Suggestions({
+      pieceCount: layout.pieceCount,
+      pieceLength: layout.pieceLength,
+      availability: (piece) => picker.availability(piece),
+      random: options.random,
+    });
     this.#limit = options.limit;
     this.#onUnreadable = options.onUnreadable ?? (() => {});
   }
@@ -73,6 +90,10 @@ export class Uploader {
       sent: new RateMeter(),
       gave: new RateMeter(JUDGED_SLOT_MS),
       queue: [],
+      piece: -1,
+      pieceBytes: 0,
+      askedPiece: -1,
+      isMidPiece: false,
     });
   }
 
@@ -81,12 +102,16 @@ export class Uploader {
     if (customer === undefined) return;
     this.#customers.delete(peer.number);
     this.#served.delete(customer);
+    this.#suggestions.leave(peer);
   }
 
   /** Chooses anew whom to serve, when it is time; to be called about once a second. */
   rechoke(nowMs: number): void {
     this.#measure(nowMs);
     if (this.#choker.isDue(nowMs) || this.#slotIsWanted) this.#choose(nowMs);
+    for (const customer of this.#done) this.#replace(customer);
+    this.#done.clear();
+    this.#suggestions.lookAgain();
   }
 
   /**
@@ -117,7 +142,20 @@ export class Uploader {
       this.#download.shown.has(index) && customer.queue.length < MAX_REQUESTS_HELD;
     if (!isTaken) return refuse(peer, piece, begin, length);
     customer.queue.push({ piece: index, begin, length });
+    if (index !== customer.askedPiece) this.#onBegun(customer, index);
     this.pump(peer, peer.nowMs);
+  }
+
+  #onBegun(customer: Customer, piece: PieceIndex): void {
+    customer.askedPiece = piece;
+    this.#suggestions.begin(customer.peer, piece);
+    this.#suggest(customer);
+  }
+
+  /** Only while there are others who could have it from this one. */
+  #suggest({ peer }: Customer): void {
+    if (!this.#download.shown.isFull || !peer.isFast || this.#customers.size < 2) return;
+    for (const piece of this.#suggestions.more(peer)) peer.out.piecewise(ID.suggest, piece);
   }
 
   /** With the fast extension a cancelled request is answered too, by a reject (BEP 6). */
@@ -184,9 +222,19 @@ export class Uploader {
       }
     }
     queue.splice(0, count);
+    this.#countPiece(customer, piece, runBytes);
     this.#limit?.spend(runBytes, nowMs);
     this.rate.add(runBytes, nowMs);
     customer.queuedBytes += runBytes;
+  }
+
+  /** Whoever was sent the last of a piece, or asks for another next, may lose a slot that it only has for that. */
+  #countPiece(customer: Customer, piece: PieceIndex, bytes: number): void {
+    customer.pieceBytes = piece === customer.piece ? customer.pieceBytes + bytes : bytes;
+    customer.piece = piece;
+    const next = customer.queue[0]?.piece ?? piece;
+    customer.isMidPiece = next === piece && customer.pieceBytes < this.#download.layout.pieceSize(piece);
+    if (!customer.isMidPiece && this.#choker.isKept(customer.peer.number)) this.#done.add(customer);
   }
 
   #read(piece: PieceIndex, begin: number, into: Uint8Array): void {
@@ -212,13 +260,8 @@ export class Uploader {
   #choose(nowMs: number): void {
     this.#choseMs = nowMs;
     this.#slotIsWanted = false;
-    const peers = [...this.#customers.values()].map(({ peer, connectedMs, gave }) => ({
-      number: peer.number,
-      wanted: peer.wanted,
-      snubbed: peer.snubbed,
-      downRate: gave.perSecond(nowMs),
-      connectedMs,
-    }));
+    const peers = [...this.#customers.values()].map((customer) => seenByChoker(customer, nowMs));
+    this.#done.clear();
     const served = this.#choker.choose(peers, { isSeeding: this.#download.isComplete, nowMs });
     for (const customer of this.#customers.values()) {
       const isServed = served.has(customer.peer.number);
@@ -226,7 +269,22 @@ export class Uploader {
     }
   }
 
+  /** Gives its slot to the next in turn, if there is one. */
+  #replace(customer: Customer): void {
+    const { peer } = customer;
+    if (!this.#served.has(customer)) return;
+    const waiting = [...this.#customers.values()].filter((other) => other.peer.choking && other.peer.wanted);
+    const look = (one: Customer) => seenByChoker(one, peer.nowMs);
+    const next = this.#choker.instead(look(customer), waiting.map(look));
+    if (next === undefined) return;
+    this.#setServed(customer, false);
+    this.#setServed(this.#customers.get(next)!, true);
+  }
+
   #setServed(customer: Customer, isServed: boolean): void {
+    // Before the word that it may ask, so that it knows what for.
+    if (isServed) this.#suggest(customer);
+    else this.#suggestions.pause(customer.peer);
     customer.peer.setChoking(!isServed);
     if (isServed) {
       this.#served.add(customer);
@@ -241,6 +299,11 @@ export class Uploader {
     customer.queue = [];
     for (const { piece, begin, length } of queue) refuse(customer.peer, piece, begin, length);
   }
+}
+
+function seenByChoker({ peer, connectedMs, gave, isMidPiece }: Customer, nowMs: number): ChokerPeer {
+  const { number, wanted, snubbed } = peer;
+  return { number, wanted, snubbed, downRate: gave.perSecond(nowMs), connectedMs, isMidPiece };
 }
 
 /**

@@ -134,6 +134,39 @@ Deno.test("Choker as a seed lets nobody save up turns, and gives a newcomer no m
   assert.ok(Math.min(...counts.values()) >= 4);
 });
 
+Deno.test("Choker as a seed lets a peer keep its slot for the rest of a piece, for a minute at most", () => {
+  const choker = new Choker(seeded(5));
+  const isMidPiece = (number: number) => number === 3 || number === SEED_SLOTS + 1;
+  const all = peers(3 * SEED_SLOTS, (number) => ({ isMidPiece: isMidPiece(number) }));
+  const rounds = Array.from(
+    { length: 9 },
+    (_, round) => choker.choose(all, { isSeeding: true, nowMs: HOUR_MS + round * 10_000 }),
+  );
+  assert.deepEqual(rounds.slice(0, 6).map((served) => served.has(3)), Array(6).fill(true));
+  assert.equal(rounds[6]!.has(3), false, "others wait");
+  assert.equal(rounds[0]!.has(SEED_SLOTS + 1), false, "nobody is served first for it");
+  for (const served of rounds) assert.equal(served.size, SEED_SLOTS);
+});
+
+Deno.test("Choker.instead() names who is next, and counts it as a turn", () => {
+  const choker = new Choker(seeded(5));
+  const all = peers(2 * SEED_SLOTS, (number) => ({ isMidPiece: number === 1 }));
+  const seeding = (round: number) => ({ isSeeding: true, nowMs: HOUR_MS + round * 10_000 });
+  choker.choose(all, seeding(0));
+  assert.equal(choker.isKept(1), false, "it is its turn");
+  const second = choker.choose(all, seeding(1));
+  assert.deepEqual([...second].filter((number) => choker.isKept(number)), [1]);
+  const waiting = all.filter(({ number }) => !second.has(number));
+  const next = choker.instead(all[0]!, waiting)!;
+  assert.equal(next, 2 * SEED_SLOTS, "the one that had no turn yet");
+  assert.equal(choker.isKept(1), false);
+  assert.equal(choker.instead(all[1]!, []), undefined, "nobody waits");
+  assert.equal(
+    choker.choose(all.map((peer) => ({ ...peer, isMidPiece: false })), seeding(2)).has(next),
+    false,
+  );
+});
+
 Deno.test("Choker.isDue() is true at first and ten seconds after each choice", () => {
   const choker = new Choker(seeded(1));
   assert.equal(choker.isDue(0), true);

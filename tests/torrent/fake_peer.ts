@@ -9,6 +9,8 @@ export class FakePeer implements PickerPeer {
   readonly #asked = new Set<string>();
 
   /** @param pieces undefined for a seed. */
+  suggested: number[] = [];
+
   constructor(readonly number: number, pieces?: PieceSet) {
     this.pieces = pieces;
   }

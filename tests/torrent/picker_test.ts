@@ -359,3 +359,28 @@ class Steps {
 Deno.test("Picker completes every piece exactly once with peers that choke, refuse, lie and leave", () => {
   fc.assert(fc.property(fc.integer(), (seed) => new Steps(seed).run()), { numRuns: 300 });
 });
+
+Deno.test("pick() begins with what the peer suggests, where that is as rare as the rarest", () => {
+  const { picker, a, b } = drawn({ us: "#.......", a: "########", b: ".#####.." });
+  // 6 and 7 are held by a alone.
+  for (const piece of [7, 6]) {
+    a.suggested = [0, 2, 99, piece];
+    assert.deepEqual(a.pick(picker, 2), [[piece, 0], [piece, 1]], "not what is here, less rare, or no piece");
+  }
+  a.suggested = [4];
+  assert.deepEqual(a.pick(picker, 2), [[4, 0], [4, 1]]);
+  b.suggested = [7, 4, 0];
+  assert.ok([1, 2, 3, 5].includes(b.pick(picker, 2)[0]![0]), "nor what it has not, or is on its way");
+});
+
+Deno.test("pick() begins with what is wanted by who reads along, whatever a peer suggests", () => {
+  const { picker, a } = drawn({ us: "........", a: "########" });
+  picker.follow(() => ({ first: [3], waitingFor: undefined, from: 0, soonEnd: 2, end: 2, isStrict: false }));
+  a.suggested = [6];
+  assert.deepEqual(a.pick(picker, 8).filter(([, block]) => block === 0).map(([piece]) => piece), [
+    3,
+    0,
+    1,
+    6,
+  ]);
+});

@@ -19,6 +19,8 @@ const LARGE = new FixtureTorrent("v2", 1 << 20, [12 << 20]);
 /** A peer that reads only when `hear` is called. */
 class Customer {
   readonly peer: PeerCore;
+  /** Pieces that were suggested to it, in order: said between other things, and apart from them here. */
+  readonly suggested: number[] = [];
   readonly #recorder = new Recorder();
   readonly #reader = new WireReader(this.#recorder);
 
@@ -49,7 +51,9 @@ class Customer {
       feed(this.#reader, bytes, () => Infinity);
       this.peer.out.sent();
     }
-    return this.#recorder.said.splice(0).filter(([name]) => name !== "handshake");
+    const said = this.#recorder.said.splice(0).filter(([name]) => name !== "handshake");
+    for (const [name, piece] of said) if (name === "suggest") this.suggested.push(piece as number);
+    return said.filter(([name]) => name !== "suggest");
   }
 
   /** Bytes of blocks in what it hears. */
@@ -378,4 +382,59 @@ Deno.test("Uploader forgets a peer that is gone", () => {
   uploader.onCancel(customer.peer, 0, BLOCK_BYTES, BLOCK_BYTES);
   uploader.rechoke(20_000);
   assert.deepEqual(customer.hear(), []);
+});
+
+Deno.test("Uploader that seeds suggests other pieces to each, before it lets them ask", () => {
+  const customers = [1, 2, 3].map((number) => new Customer(number));
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), customers);
+  const first = customers.map(({ suggested }) => suggested.splice(0));
+  assert.deepEqual(first.map((pieces) => pieces.length), [1, 1, 1]);
+  const [one] = customers;
+  const [mine] = first[0]!;
+  for (const begin of [0, BLOCK_BYTES]) uploader.onRequest(one!.peer, mine!, begin, BLOCK_BYTES);
+  one!.hear();
+  assert.equal(one!.suggested.length, 1, "one more when it begins the first");
+  const all = [...first.flat(), ...one!.suggested];
+  assert.equal(new Set(all).size, 4, "none twice");
+});
+
+Deno.test("Uploader suggests nothing to one alone, without the fast extension, or while it fetches", () => {
+  const pieces = [...LARGE.layout.pieces()];
+  for (
+    const [here, count, fast] of [[pieces, 1, true], [pieces, 2, false], [pieces.slice(1), 2, true]] as const
+  ) {
+    const customers = Array.from({ length: count }, (_, i) => new Customer(i + 1, { fast }));
+    open(LARGE.download({ here }), customers);
+    assert.deepEqual(customers.flatMap(({ suggested }) => suggested), []);
+  }
+});
+
+Deno.test("Uploader that seeds lets a peer have the rest of its piece, and then gives its slot to the next", () => {
+  const customers = Array.from({ length: SEED_SLOTS + 1 }, (_, i) => new Customer(i + 1));
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  uploader.rechoke(0);
+  const [first] = customers;
+  const next = customers.at(-1)!;
+  const ask = (from: number, to: number, nowMs: number) => {
+    first!.peer.received(0, nowMs);
+    for (let block = from; block < to; block++) {
+      uploader.onRequest(first!.peer, 5, block * BLOCK_BYTES, BLOCK_BYTES);
+      uploader.pump(first!.peer, nowMs);
+      first!.hear();
+    }
+  };
+  ask(0, 40, 5000);
+  uploader.rechoke(10_000);
+  assert.equal(first!.peer.choking, false, "within its piece");
+  assert.equal(next.peer.choking, false, "the others' turns are over");
+  const waiting = customers.find(({ peer }) => peer.choking)!;
+  ask(40, 63, 12_000);
+  uploader.rechoke(12_500);
+  assert.equal(first!.peer.choking, false);
+  ask(63, 64, 13_000);
+  uploader.rechoke(13_500);
+  assert.equal(first!.peer.choking, true, "its piece is whole");
+  assert.equal(waiting.peer.choking, false);
+  assert.equal(customers.filter(({ peer }) => !peer.choking).length, SEED_SLOTS);
 });
