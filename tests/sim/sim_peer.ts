@@ -23,6 +23,8 @@ export interface SimPeerOptions extends LineRates {
   /** Its pieces do not stay: it tells of none. */
   readonly isPassing?: boolean;
   readonly seed: number;
+  /** Its content, instead of one in memory with what is `here`. */
+  readonly download?: Download;
 }
 
 const PORT = 6881;
@@ -51,6 +53,7 @@ export class SimPeer implements AsyncDisposable {
       isMiser = false,
       isPassing = false,
       seed,
+      download,
       ...rates
     } = options;
     this.#world = world;
@@ -85,7 +88,7 @@ export class SimPeer implements AsyncDisposable {
       upLimit: up || undefined,
       listener,
     });
-    this.download = torrent.download({
+    this.download = download ?? torrent.download({
       here: here === "all" ? torrent.layout.pieces() : here,
       seed,
       isPassing,

@@ -13,6 +13,10 @@ import { VirtualClock } from "./virtual_clock.ts";
 const WINDOW_BYTES = 256 << 10;
 /** The grain of sharing a line: some packets, so that a simulation does not drown in them. */
 const PACKET_BYTES = 8 << 10;
+/** Packets' memory that is kept to be used again. */
+const MAX_SPARE = 10_000;
+/** Not worth one of those. */
+const SMALL_BYTES = 256;
 
 export interface LineRates {
   /** Bytes per second; Infinity when not given. */
@@ -23,9 +27,21 @@ export interface LineRates {
 }
 
 export class World {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
+  readonly packetBytes: number;
+  readonly #spare: Uint8Array[] = [];
   readonly #hosts = new Map<string, SimHost>();
   readonly #failed: unknown[] = [];
+
+  /**
+   * @param options.stepMs For a crowd: time goes on in steps. Lines keep their rates; what passes in a step passes at
+   * its end.
+   * @param options.packetBytes For a crowd: a whole block at once.
+   */
+  constructor(options: { readonly stepMs?: number; readonly packetBytes?: number } = {}) {
+    this.clock = new VirtualClock(options.stepMs);
+    this.packetBytes = options.packetBytes ?? PACKET_BYTES;
+  }
 
   /** A new machine with an address of its own. */
   host(rates: LineRates = {}): SimHost {
@@ -33,6 +49,22 @@ export class World {
     const host = new SimHost(this, `10.0.${number >> 8}.${number & 255}`, rates);
     this.#hosts.set(host.address, host);
     return host;
+  }
+
+  /** A copy of the bytes, at most one packet's. */
+  packet(bytes: Uint8Array): Packet {
+    const memory = bytes.length <= SMALL_BYTES
+      ? undefined
+      : this.#spare.pop() ?? new Uint8Array(this.packetBytes);
+    if (memory === undefined) return { bytes: bytes.slice(), memory };
+    const copy = memory.subarray(0, bytes.length);
+    copy.set(bytes);
+    return { bytes: copy, memory };
+  }
+
+  /** Nobody needs the packet any more. */
+  free({ memory }: Packet): void {
+    if (memory !== undefined && this.#spare.length < MAX_SPARE) this.#spare.push(memory);
   }
 
   find(address: string): SimHost | undefined {
@@ -59,12 +91,25 @@ export class World {
   }
 }
 
+interface Packet {
+  /** What is left to be read of it. */
+  bytes: Uint8Array;
+  readonly memory: Uint8Array | undefined;
+}
+
+interface Sent {
+  readonly stream: Stream;
+  readonly packet: Packet;
+}
+
 export class SimHost implements Net {
   readonly rates: Required<LineRates>;
   readonly #world: World;
   readonly #listeners = new Map<number, Listener>();
   readonly #waiting: Stream[] = [];
-  #isSending = false;
+  /** What is going out, and when the last of it will have gone; what begins in one step ends together. */
+  #sending: Sent[] = [];
+  #sendingUntilMs = 0;
   #receivingUntilMs = 0;
   #nextPort = 40_000;
   /** Connections that are open now. */
@@ -97,8 +142,8 @@ export class SimHost implements Net {
     await clock.sleep(wayMs, options.signal);
     const listener = host.#listeners.get(to.port);
     const from = { host: this.address, port: this.#nextPort++ };
-    const there = new Stream(clock, this, host);
-    const back = new Stream(clock, host, this);
+    const there = new Stream(this.#world, this, host);
+    const back = new Stream(this.#world, host, this);
     const accepted = listener !== undefined && !options.signal.aborted;
     if (accepted) {
       listener.take(new Conn(from, back, there, host));
@@ -118,8 +163,12 @@ export class SimHost implements Net {
 
   /** The stream has something to send. */
   wake(stream: Stream): void {
-    if (!this.#waiting.includes(stream)) this.#waiting.push(stream);
-    if (!this.#isSending) this.#sendNext();
+    if (stream.isWaiting) return;
+    stream.isWaiting = true;
+    this.#waiting.push(stream);
+    if (this.#sending.length > 0) return;
+    this.#sendingUntilMs = Math.max(this.#sendingUntilMs, this.#world.clock.nowMs());
+    this.#sendNext();
   }
 
   /** Bytes begin to come in. @returns When the last of them is here. */
@@ -130,18 +179,46 @@ export class SimHost implements Net {
     return this.#receivingUntilMs;
   }
 
-  #sendNext(): void {
-    const stream = this.#waiting.shift();
-    if (stream === undefined) return;
-    const packet = stream.takePacket();
-    if (packet === undefined) return this.#sendNext();
-    this.#isSending = true;
-    this.sentBytes += packet.length;
+  /** What left at once and has the same way is here at once. */
+  #arriveTogether(sent: readonly Sent[]): void {
     const { clock } = this.#world;
-    clock.at(clock.nowMs() + 1000 * packet.length / this.rates.up, () => {
-      this.#isSending = false;
-      stream.onSent(packet);
-      if (stream.canSend) this.#waiting.push(stream);
+    for (let from = 0; from < sent.length;) {
+      const { wayMs } = sent[from]!.stream;
+      let to = from + 1;
+      while (sent[to]?.stream.wayMs === wayMs) to++;
+      const group = from === 0 && to === sent.length ? sent : sent.slice(from, to);
+      clock.at(clock.nowMs() + wayMs, () => {
+        for (const { stream, packet } of group) stream.onHere(packet);
+      });
+      from = to;
+    }
+  }
+
+  /** As much as begins before the next step. */
+  #sendNext(): void {
+    const { clock } = this.#world;
+    const endMs = Math.max(clock.nowMs() + clock.stepMs, this.#sendingUntilMs);
+    while (this.#sending.length === 0 || this.#sendingUntilMs < endMs) {
+      const stream = this.#waiting.shift();
+      if (stream === undefined) break;
+      stream.isWaiting = false;
+      const packet = stream.takePacket();
+      if (packet === undefined) continue;
+      this.sentBytes += packet.bytes.length;
+      this.#sendingUntilMs += 1000 * packet.bytes.length / this.rates.up;
+      this.#sending.push({ stream, packet });
+    }
+    if (this.#sending.length === 0) return;
+    clock.at(this.#sendingUntilMs, () => {
+      const sent = this.#sending;
+      this.#sending = [];
+      for (const { stream } of sent) {
+        stream.onSent();
+        if (!stream.canSend || stream.isWaiting) continue;
+        stream.isWaiting = true;
+        this.#waiting.push(stream);
+      }
+      this.#arriveTogether(sent);
       this.#sendNext();
     });
   }
@@ -208,22 +285,30 @@ class Conn implements TcpConn {
 
 /** One direction of a connection. */
 class Stream {
+  /** Its host will ask it for a packet. */
+  isWaiting = false;
+  readonly wayMs: number;
+  readonly #world: World;
   readonly #clock: VirtualClock;
   readonly #from: SimHost;
   readonly #to: SimHost;
   #writing: { bytes: Uint8Array; done: () => void; fail: (error: Error) => void } | undefined;
-  readonly #unread: Uint8Array[] = [];
+  readonly #unread: Packet[] = [];
   #reading: { into: Uint8Array; done: (count: number | null) => void } | undefined;
+  /** Packets that come in now, one after the other. */
+  #arriving = 0;
   /** Sent and not read. */
   #onTheWay = 0;
   #isWriterGone = false;
   #isReaderGone = false;
   #hasEnded = false;
 
-  constructor(clock: VirtualClock, from: SimHost, to: SimHost) {
-    this.#clock = clock;
+  constructor(world: World, from: SimHost, to: SimHost) {
+    this.#world = world;
+    this.#clock = world.clock;
     this.#from = from;
     this.#to = to;
+    this.wayMs = from.rates.latencyMs + to.rates.latencyMs;
   }
 
   get canSend(): boolean {
@@ -239,23 +324,31 @@ class Stream {
   }
 
   /** A copy: the writer may use its buffer again once all of it was taken. */
-  takePacket(): Uint8Array | undefined {
+  takePacket(): Packet | undefined {
     const writing = this.#writing;
-    if (writing === undefined || !this.canSend) return undefined;
-    const packet = writing.bytes.slice(0, PACKET_BYTES);
-    writing.bytes = writing.bytes.subarray(packet.length);
-    this.#onTheWay += packet.length;
+    if (writing === undefined || !this.canSend || writing.bytes.length === 0) return undefined;
+    const packet = this.#world.packet(writing.bytes.subarray(0, this.#world.packetBytes));
+    writing.bytes = writing.bytes.subarray(packet.bytes.length);
+    this.#onTheWay += packet.bytes.length;
     return packet;
   }
 
-  onSent(packet: Uint8Array): void {
-    if (this.#writing?.bytes.length === 0) {
-      this.#writing.done();
-      this.#writing = undefined;
-    }
-    const hereMs = this.#clock.nowMs() + this.#wayMs();
+  /** A packet of it has left. */
+  onSent(): void {
+    if (this.#writing?.bytes.length !== 0) return;
+    this.#writing.done();
+    this.#writing = undefined;
+  }
+
+  /** A packet is at the other end's line. */
+  onHere(packet: Packet): void {
+    const hereMs = this.#to.receiveBy(packet.bytes.length);
+    const inStepMs = hereMs - this.#clock.nowMs();
+    if (this.#arriving === 0 && inStepMs < this.#clock.stepMs) return this.#arrive(packet);
+    this.#arriving++;
     this.#clock.at(hereMs, () => {
-      this.#clock.at(this.#to.receiveBy(packet.length), () => this.#arrive(packet));
+      this.#arriving--;
+      this.#arrive(packet);
     });
   }
 
@@ -270,7 +363,7 @@ class Stream {
     this.#isWriterGone = true;
     this.#writing?.fail(new Error("closed"));
     this.#writing = undefined;
-    this.#clock.at(this.#clock.nowMs() + this.#wayMs(), () => {
+    this.#clock.at(this.#clock.nowMs() + this.wayMs, () => {
       this.#hasEnded = true;
       this.#serveReader();
     });
@@ -280,18 +373,14 @@ class Stream {
     this.#isReaderGone = true;
     this.#unread.length = 0;
     this.#serveReader();
-    this.#clock.at(this.#clock.nowMs() + this.#wayMs(), () => {
+    this.#clock.at(this.#clock.nowMs() + this.wayMs, () => {
       this.#writing?.fail(new Error("reset"));
       this.#writing = undefined;
     });
   }
 
-  #wayMs(): number {
-    return this.#from.rates.latencyMs + this.#to.rates.latencyMs;
-  }
-
-  #arrive(packet: Uint8Array): void {
-    if (this.#isReaderGone) return;
+  #arrive(packet: Packet): void {
+    if (this.#isReaderGone) return this.#world.free(packet);
     this.#unread.push(packet);
     this.#serveReader();
   }
@@ -301,11 +390,11 @@ class Stream {
     if (reading === undefined) return;
     let count = 0;
     for (let packet = this.#unread[0]; packet !== undefined && count < reading.into.length;) {
-      const part = packet.subarray(0, reading.into.length - count);
+      const part = packet.bytes.subarray(0, reading.into.length - count);
       reading.into.set(part, count);
       count += part.length;
-      if (part.length === packet.length) this.#unread.shift();
-      else this.#unread[0] = packet.subarray(part.length);
+      packet.bytes = packet.bytes.subarray(part.length);
+      if (packet.bytes.length === 0) this.#world.free(this.#unread.shift()!);
       packet = this.#unread[0];
     }
     if (count === 0 && !this.#hasEnded && !this.#isReaderGone) return;

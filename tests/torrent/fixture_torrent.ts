@@ -24,7 +24,10 @@ export class FixtureTorrent {
 
   constructor(kind: Info["kind"], pieceLength: number, lengths: readonly number[]) {
     // Files of one length are not alike.
-    this.#files = lengths.map((length, i) => fixtureBytes(length).map((byte) => byte ^ i));
+    this.#files = lengths.map((length, i) => {
+      const bytes = fixtureBytes(length);
+      return i === 0 ? bytes : bytes.map((byte) => byte ^ i);
+    });
     const files = this.#files.map((data, i) => ({ path: lengths.length === 1 ? [] : [`f${i}.bin`], data }));
     const { infoBytes, pieceLayers } = buildTorrent({ kind, name: "fixture", pieceLength, files });
     this.info = parseInfo(infoBytes);
@@ -55,14 +58,19 @@ export class FixtureTorrent {
 
   bytes(piece: PieceIndex, begin: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
+    this.copy(piece, begin, bytes);
+    return bytes;
+  }
+
+  /** Into memory that is all zeros where the torrent has padding. */
+  copy(piece: PieceIndex, begin: number, into: Uint8Array): void {
     let done = 0;
-    for (const span of this.layout.spans(piece, begin, length)) {
+    for (const span of this.layout.spans(piece, begin, into.length)) {
       if (span.file !== undefined) {
-        bytes.set(this.#files[span.file]!.subarray(span.at, span.at + span.length), done);
+        into.set(this.#files[span.file]!.subarray(span.at, span.at + span.length), done);
       }
       done += span.length;
     }
-    return bytes;
   }
 
   /** A download of it into memory. @param options.here Pieces that are there already. */
