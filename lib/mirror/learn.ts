@@ -29,6 +29,7 @@ export interface LearnOptions
   readonly timeoutMs: number;
 }
 
+/** Asks the DHT and peers what a torrent is; the port and the DHT are opened when the first is asked for. */
 export class Learner implements AsyncDisposable {
   readonly #options: LearnOptions;
   readonly #machine: Machine;
@@ -71,6 +72,7 @@ export class Learner implements AsyncDisposable {
       timeoutMs,
       signal: this.#signal,
       report: this.#report,
+      patience: true,
       advice: "wait longer with --timeout",
     });
   }
