@@ -28,7 +28,7 @@ export interface KeepPublishedOptions {
 
 /** What became of it so far. */
 export interface PublishStatus {
-  /** Whether the current value was published and read back. */
+  /** Whether the current value was published and read back, and no longer ago than nodes remember it. */
   readonly isVerified: boolean;
   readonly isPublishing: boolean;
   /** Of the last success; 0 before there is one. */
@@ -61,7 +61,9 @@ export class KeepPublished {
   }
 
   get status(): PublishStatus {
-    return this.#status;
+    const { isVerified, lastUnixMs = 0 } = this.#status;
+    const isForgotten = this.#options.machine.clock.unixMs() - lastUnixMs > ITEM_LIFE_MS;
+    return { ...this.#status, isVerified: isVerified && !isForgotten };
   }
 
   /** Publishes this value from now on. @param value Bencoded. */
@@ -125,7 +127,9 @@ export class KeepPublished {
   }
 }
 
-/** As upstream's. Nodes forget an item after two hours. */
+/** As upstream's. */
 const REFRESH_MS = 1_800_000;
+/** After that nodes forget an item (BEP 44). */
+const ITEM_LIFE_MS = 7_200_000;
 const FAILURE_PAUSE_MS = 300_000;
 const LOGGER = "producer.publish";

@@ -89,6 +89,21 @@ Deno.test("KeepPublished tries again five minutes after a failure, and says what
   await scene.end();
 });
 
+Deno.test("KeepPublished calls nothing published that nodes have forgotten, until it is there again", async () => {
+  const scene = new Scene();
+  scene.keeper.publish(A);
+  await scene.until(1);
+  scene.dht.habits.fill("refuses");
+  await scene.until(119);
+  assert.equal(scene.keeper.status.isVerified, true);
+  await scene.until(121);
+  assert.equal(scene.keeper.status.isVerified, false);
+  scene.dht.habits.fill("stores");
+  await scene.until(130);
+  assert.equal(scene.keeper.status.isVerified, true);
+  await scene.end();
+});
+
 Deno.test("KeepPublished puts nothing against another producer, and waits while somebody else publishes", async () => {
   const scene = new Scene();
   scene.keeper.publish(A);
