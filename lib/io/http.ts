@@ -1,6 +1,9 @@
 // HTTP by the runtime's fetch, with bounds that fetch does not have: redirects, the body's size, and time until the
 // last byte. Redirects are followed here, hop by hop, so that none leads to another scheme or, from outside, to
 // this machine. fetch keeps no cookies here, and a proxy named in the environment is used as everywhere.
+//
+// fetch forgets its signal once garbage was collected (Deno 2.9.6), and then waits for ever: what is given up is ended here
+// by hand, the wait for the head by a race and a body by cancelling it.
 
 import { isLoopback } from "../endpoint.ts";
 import { OperationFailed } from "../errors.ts";
@@ -17,7 +20,7 @@ export const systemHttp: HttpClient & HttpStreams = {
     const client = from === undefined ? undefined : Deno.createHttpClient({ localAddress: from });
     try {
       const response = await follow(text, headers, attempt.signal, { client });
-      const body = await readAll(response, maxBytes);
+      const body = await readAll(readerOf(response, attempt.signal), maxBytes);
       return { status: response.status, headers: new Map(response.headers), body };
     } catch (error) {
       const why = signal.aborted
@@ -72,11 +75,11 @@ export const systemHttp: HttpClient & HttpStreams = {
         ? follow(text, plain, attempt.signal, { secure })
         : post(text, plain, body, attempt.signal)
     );
-    const reader = response.body?.getReader();
+    const read = readerOf(response, attempt.signal);
     return {
       status: response.status,
       headers: new Map(response.headers),
-      read: () => step(async () => (await reader?.read())?.value ?? null),
+      read: () => step(read),
       close,
     };
   },
@@ -88,7 +91,7 @@ function post(
   body: Uint8Array,
   signal: AbortSignal,
 ): Promise<Response> {
-  return fetch(text, {
+  return fetchHead(text, {
     method: "POST",
     headers,
     body: body as Uint8Array<ArrayBuffer>,
@@ -109,7 +112,7 @@ async function follow(
 ): Promise<Response> {
   let url = new URL(text);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await fetch(url, {
+    const response = await fetchHead(url, {
       headers,
       signal,
       redirect: "manual",
@@ -134,11 +137,39 @@ async function follow(
   throw new OperationFailed(`more than ${MAX_REDIRECTS} redirects`);
 }
 
+/** fetch, which ends when the signal aborts. */
+async function fetchHead(
+  url: string | URL,
+  init: RequestInit & { readonly signal: AbortSignal; readonly client?: Deno.HttpClient },
+): Promise<Response> {
+  const { signal } = init;
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(signal.reason);
+  signal.addEventListener("abort", giveUp);
+  try {
+    return await Promise.race([fetch(url, init), givenUp]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+/** Gives the body's next bytes, null at its end, until the signal aborts. */
+function readerOf(response: Response, signal: AbortSignal): () => Promise<Uint8Array | null> {
+  const reader = response.body?.getReader();
+  // What waits then ends at once.
+  signal.addEventListener("abort", () => void reader?.cancel().catch(() => {}));
+  return async () => {
+    const chunk = await reader?.read();
+    signal.throwIfAborted();
+    return chunk?.value ?? null;
+  };
+}
+
 /** Reads as it comes: what is too long is never held whole, whatever length it claims. */
-async function readAll(response: Response, maxBytes: number): Promise<Uint8Array> {
+async function readAll(read: () => Promise<Uint8Array | null>, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of response.body ?? []) {
+  for (let chunk = await read(); chunk !== null; chunk = await read()) {
     length += chunk.length;
     if (length > maxBytes) throw new OperationFailed(`the answer is longer than ${maxBytes} bytes`);
     chunks.push(chunk);

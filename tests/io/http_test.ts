@@ -1,12 +1,16 @@
 // Bounds that fetch alone does not have, against servers on loopback, some of them bare sockets, to misbehave freely.
 
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { OperationFailed } from "../../lib/errors.ts";
 import { systemHttp as http } from "../../lib/io/http.ts";
 import { Release } from "../e2e/release_server.ts";
 import { canMakeCertificates, makeCertificate } from "../e2e/tls.ts";
 
 const never = new AbortController().signal;
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
 const USUAL = { timeoutMs: 5000, maxBytes: 1000, signal: never };
 
 /** A server that answers by path; its requests are kept. */
@@ -119,6 +123,28 @@ Deno.test("get() gives up on a server that stops in the middle, and names its ho
     assert.match(error.message, /^Cannot get from 127\.0\.0\.1:\d+: no whole answer in 200 ms$/);
     return true;
   });
+});
+
+Deno.test("open() and get() give up on a silent server after a collection of garbage, too", async () => {
+  const silent = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
+  {
+    await using server = serveRaw(silent, () => undefined);
+    const answer = await http.open(server.url, { timeoutMs: 500, signal: never });
+    assert.equal((await answer.read())?.length, 3);
+    const reading = assert.rejects(answer.read(), /nothing for 500 ms$/);
+    collectGarbage();
+    await reading;
+  }
+  for (const head of [silent, ""]) {
+    await using server = serveRaw(head, () => undefined);
+    const getting = assert.rejects(http.get(server.url, { ...USUAL, timeoutMs: 500 }), /in 500 ms$/);
+    // Once the request is on its way, and once more when the head is here.
+    for (let i = 0; i < 2; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      collectGarbage();
+    }
+    await getting;
+  }
 });
 
 Deno.test("get() ends when the signal aborts, before and while it waits", async () => {
