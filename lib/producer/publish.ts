@@ -113,6 +113,13 @@ class Publishing {
     const lookup = await this.#lookUp();
     const next = chooseSeq(value, lookup, state);
     this.#noteForeign(next, mayTakeOver);
+    // What was seen once is there, though this lookup may have missed it.
+    if (!mayTakeOver && state.isOutdone && !next.isAgain) {
+      throw new PointerUntrusted(
+        `Cannot keep our pointer alive: seq ${state.floor} with this key was somebody else's when it was seen last; ` +
+          "another producer uses this key: stop one of them, then publish again",
+      );
+    }
     if (!dryRun) state.reserve(next.seq, value);
     const item = next.item ?? this.#sign(next.seq);
     const planned = {

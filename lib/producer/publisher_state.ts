@@ -42,8 +42,10 @@ export class PublisherState implements Disposable {
   /** All keys of the file, those that we do not know too. */
   #json: JsonObject;
   #given: readonly Given[];
-  /** Highest seq under which somebody else's value was seen; 0 for none. */
+  /** Highest seq that is not ours to use; 0 for none. */
   #foreignSeq: number;
+  /** Highest seq under which somebody else's value was seen in the DHT; 0 for none. */
+  #seenSeq: number;
 
   private constructor(options: PublisherStateOptions, lock: FileLock, copies: readonly JsonObject[]) {
     this.#options = options;
@@ -51,9 +53,9 @@ export class PublisherState implements Disposable {
     const streams = copies.map((copy) => ofStream(copy, options.stream));
     this.#given = streams.flatMap(givenIn);
     const otherStreams = copies.filter((copy, i) => copy !== streams[i]).flatMap(givenIn);
+    this.#seenSeq = Math.max(0, ...copies.map((copy) => numberIn(copy, "foreign_dht_seq") ?? 0));
     this.#foreignSeq = Math.max(
-      0,
-      ...copies.map((copy) => numberIn(copy, "foreign_dht_seq") ?? 0),
+      this.#seenSeq,
       ...otherStreams.map(({ seq }) => seq),
       // Two copies that give one seq to two values: neither may go on with it.
       ...this.#given.filter((a) => this.#given.some((b) => a.seq === b.seq && a.value !== b.value))
@@ -101,6 +103,11 @@ export class PublisherState implements Disposable {
     return seq > this.#foreignSeq && this.#given.some((one) => one.seq === seq && one.value === hex);
   }
 
+  /** Whether somebody else's value was seen as new as all of ours, and nothing was published above it since. */
+  get isOutdone(): boolean {
+    return this.#seenSeq > 0 && this.#seenSeq >= Math.max(0, ...this.#given.map(({ seq }) => seq));
+  }
+
   /** Whether this is the value that we gave a seq to last. */
   isLatest(value: Uint8Array): boolean {
     const latest = this.#given.toSorted((a, b) => b.seq - a.seq)[0];
@@ -110,7 +117,7 @@ export class PublisherState implements Disposable {
   /** Remembers that somebody else's value was seen under a seq: ours go above it. */
   sawForeign(seq: number): void {
     if (seq <= this.#foreignSeq) return;
-    this.#foreignSeq = seq;
+    this.#foreignSeq = this.#seenSeq = seq;
     this.#save({ foreign_dht_seq: seq });
   }
 

@@ -5,7 +5,7 @@ import { KeepPublished } from "../../lib/producer/keep_published.ts";
 import { SigningKey } from "../../lib/producer/keys.ts";
 import { DAILY, SEED } from "../dht/vectors.ts";
 import { VirtualClock } from "../sim/virtual_clock.ts";
-import { A, B, DhtWorld, MortalFiles, signed, STATE } from "./publish_world.ts";
+import { A, B, DhtWorld, MortalFiles, run, signed, STATE } from "./publish_world.ts";
 
 class Scene {
   readonly clock = new VirtualClock();
@@ -112,9 +112,23 @@ Deno.test("KeepPublished puts nothing against another producer, and waits while 
   await scene.until(36);
   assert.deepEqual(scene.puts, [0]);
   assert.match(scene.keeper.status.lastError, /another producer uses this key/);
+  // A lookup that misses the other's value is no leave to go above it.
   scene.dht.hold(signed(1, A));
-  scene.files.isLocked = true;
   await scene.until(41);
+  assert.deepEqual(scene.puts, [0]);
+  assert.match(
+    scene.keeper.status.lastError,
+    /seq 7 with this key was somebody else's when it was seen last/,
+  );
+  scene.files.isLocked = true;
+  await scene.until(46);
   assert.match(scene.keeper.status.lastError, /another process is publishing/);
+  // `produce publish` goes above it, and then there is something to keep alive again.
+  scene.files.isLocked = false;
+  const publication = await run({ dht: scene.dht, files: scene.files, value: A, how: "publish" });
+  assert.equal(publication.item.seq, 8);
+  scene.puts.length = 0;
+  await scene.until(56);
+  assert.deepEqual([scene.puts, scene.keeper.status.lastError], [[50], ""]);
   await scene.end();
 });
