@@ -4,7 +4,8 @@
 import { Buffer } from "node:buffer";
 import { toHex, utf8 } from "../bytes.ts";
 import { OperationFailed } from "../errors.ts";
-import type { HttpStreams } from "../ports.ts";
+import { formatSeconds } from "../format.ts";
+import type { Clock, HttpStreams } from "../ports.ts";
 import type { SigningKey } from "./keys.ts";
 
 /** What a hub is told, under its own names. What is undefined is left out. */
@@ -47,46 +48,70 @@ export function torrentText(bytes: Uint8Array): string {
 }
 
 /**
- * Sends it to `<hub>/api/push`.
+ * Sends it to `<hub>/api/push`; again after a while where nobody answers, or a server says that it has trouble itself.
  *
  * @throws {OperationFailed} When the hub cannot be reached or refuses, with what it says.
  */
-export async function pushToHub(
-  hub: string,
-  report: HubReport,
-  { http, key, signal }: {
-    readonly http: HttpStreams;
-    readonly key: SigningKey;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
+export async function pushToHub(hub: string, report: HubReport, options: PushOptions): Promise<void> {
+  const { key, clock, signal } = options;
   const url = URL.parse(hub);
   if (url === null || !SCHEMES.has(url.protocol)) {
     throw new OperationFailed("Cannot tell the status hub: STATUS_API_URL is no http or https URL");
   }
   if (!url.pathname.endsWith(PUSH_PATH)) url.pathname = url.pathname.replace(/\/*$/, PUSH_PATH);
-  const answer = await http.open(url.href, {
-    timeoutMs: TIMEOUT_MS,
-    signal,
-    headers: { "content-type": "application/json" },
-    body: hubBody(report, key),
-  });
+  const body = hubBody(report, key);
+  for (const pauseMs of [...PAUSES_MS, undefined]) {
+    const trouble = await push(url, body, options);
+    if (trouble === undefined) return;
+    signal.throwIfAborted();
+    if (!trouble.mayPass || pauseMs === undefined) throw trouble.error;
+    options.onPause(`${trouble.error.message}; trying again in ${formatSeconds(pauseMs / 1000)}`);
+    await clock.sleep(pauseMs, signal);
+    signal.throwIfAborted();
+  }
+}
+
+export interface PushOptions {
+  readonly http: HttpStreams;
+  readonly key: SigningKey;
+  readonly clock: Pick<Clock, "sleep">;
+  readonly signal: AbortSignal;
+  /** Told why it has to be sent again. */
+  readonly onPause: (text: string) => void;
+}
+
+interface Trouble {
+  readonly error: OperationFailed;
+  /** Whether another try makes sense: a hub that has understood and says no, says no again. */
+  readonly mayPass: boolean;
+}
+
+/** Once. @returns What went wrong. */
+async function push(url: URL, body: Uint8Array, { http, signal }: PushOptions): Promise<Trouble | undefined> {
   try {
-    if (answer.status === 200) return;
-    const bytes = await answer.read();
-    const said = new TextDecoder().decode(bytes?.subarray(0, MAX_SAID_BYTES) ?? new Uint8Array());
-    throw new OperationFailed(
-      `Cannot tell the status hub ${url.host}: it answers ${answer.status}${
-        said === "" ? "" : ` (${said.trim()})`
-      }`,
-    );
-  } finally {
-    answer.close();
+    const headers = { "content-type": "application/json" };
+    const answer = await http.open(url.href, { timeoutMs: TIMEOUT_MS, signal, headers, body });
+    try {
+      if (answer.status === 200) return undefined;
+      const bytes = await answer.read();
+      const said = new TextDecoder().decode(bytes?.subarray(0, MAX_SAID_BYTES) ?? new Uint8Array());
+      const what = `it answers ${answer.status}${said === "" ? "" : ` (${said.trim()})`}`;
+      const error = new OperationFailed(`Cannot tell the status hub ${url.host}: ${what}`);
+      return { error, mayPass: answer.status >= 500 || answer.status === TOO_MANY_REQUESTS };
+    } finally {
+      answer.close();
+    }
+  } catch (error) {
+    if (!(error instanceof OperationFailed)) throw error;
+    return { error, mayPass: true };
   }
 }
 
 const SCHEMES: ReadonlySet<string> = new Set(["http:", "https:"]);
 const PUSH_PATH = "/api/push";
 const TIMEOUT_MS = 60_000;
+/** A hub that starts anew is back within these; a run is not held up for longer. */
+const PAUSES_MS = [2_000, 20_000];
+const TOO_MANY_REQUESTS = 429;
 /** Enough of a refusal to understand it. */
 const MAX_SAID_BYTES = 300;

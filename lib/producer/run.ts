@@ -218,7 +218,7 @@ class Run {
         snapshot_size_bytes: info.totalLength,
         timestamp: new Date(clock.unixMs()).toISOString(),
         torrent_file_b64: torrentText(files.read(torrentPath, MAX_TORRENT_BYTES)!),
-      }, { http, key, signal: this.#signal });
+      }, { http, key, clock, signal: this.#signal, onPause: (text) => this.#note("warning", text) });
       this.#note("info", "The status hub was told");
     } catch (error) {
       this.#signal.throwIfAborted();

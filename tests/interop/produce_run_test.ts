@@ -340,15 +340,17 @@ Deno.test({
   const bodies: Record<string, unknown>[] = [];
   const hub = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     bodies.push(await request.json());
-    return new Response("no", { status: 500 });
+    return new Response("no", { status: bodies.length === 1 ? 500 : 409 });
   });
   try {
     const env = { STATUS_API_URL: `http://127.0.0.1:${hub.addr.port}` };
     const index = ["--source-index", server.url("/snapshots/latest")];
     const { code, stdout, stderr } = await run({ swarm, dir: temp.join("out"), env }, index);
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /answers 500 \(no\); the snapshot is published all the same/);
-    const [body] = bodies;
+    assert.match(stderr, /answers 500 \(no\); trying again in 2 s/);
+    assert.match(stderr, /answers 409 \(no\); the snapshot is published all the same/);
+    const [body, again] = bodies;
+    assert.deepEqual(again, body);
     assert.equal(body!["info_hash"], /^info_hash=(\w+)$/m.exec(stdout)![1]);
     assert.equal(body!["sequence"], 1);
     assert.equal(body!["torrent_name"], ARCHIVE);

@@ -53,7 +53,18 @@ Deno.test("pushToHub() posts to /api/push and tells what the hub says against it
     return new Response(status === 200 ? '{"ok":true,"sequence":42}' : "lower sequence", { status });
   });
   try {
-    const options = { http: systemHttp, key, signal: new AbortController().signal };
+    const { signal } = new AbortController();
+    const pauses: number[] = [];
+    let onSleep = () => {};
+    const clock = {
+      sleep: (ms: number) => {
+        pauses.push(ms);
+        onSleep();
+        return Promise.resolve();
+      },
+    };
+    const said: string[] = [];
+    const options = { http: systemHttp, key, clock, signal, onPause: (text: string) => void said.push(text) };
     for (const suffix of ["", "/", "/api/push"]) {
       await pushToHub(`http://127.0.0.1:${server.addr.port}${suffix}`, VECTOR, options);
     }
@@ -71,6 +82,19 @@ Deno.test("pushToHub() posts to /api/push and tells what the hub says against it
       (error: Error) =>
         error instanceof OperationFailed && /answers 409 \(lower sequence\)$/.test(error.message),
     );
+    assert.equal(pauses.length, 0, "who refuses is not asked again");
+
+    status = 503;
+    const before = seen.length;
+    onSleep = () => {
+      if (pauses.length === 2) status = 200;
+    };
+    await pushToHub(`http://127.0.0.1:${server.addr.port}`, VECTOR, options);
+    assert.deepEqual([pauses, seen.length - before], [[2000, 20_000], 3]);
+    assert.match(said[1]!, /answers 503 \(lower sequence\); trying again in 20 s$/);
+    status = 502;
+    await assert.rejects(pushToHub(`http://127.0.0.1:${server.addr.port}`, VECTOR, options), /answers 502/);
+    assert.equal(seen.length - before, 6);
     await assert.rejects(pushToHub("ftp://x", VECTOR, options), /STATUS_API_URL is no http or https URL$/);
   } finally {
     await server.shutdown();
