@@ -81,6 +81,8 @@ export class BlockReuse {
   #nowMs = 0;
   /** Looks in a row, a second apart, at which nobody could be asked, or nobody had answered. A busy machine has few. */
   #mutedTicks = 0;
+  /** Looks at which there was somebody to ask, as long as nothing was found. */
+  #tries = 0;
   #isOver = false;
   #ended: Promise<void> = Promise.resolve();
   #hasNews = false;
@@ -131,6 +133,7 @@ export class BlockReuse {
     if (this.#isOver) return;
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     this.#mutedTicks++;
+    if (this.#isTriedLong(peers)) return this.#end(true);
     for (const [piece, { peer, sinceMs }] of this.#asked) {
       // Who has much to do answers one after the other.
       if (nowMs - Math.max(sinceMs, this.#teller(peer).answeredMs) < HASH_TIMEOUT_MS) continue;
@@ -156,7 +159,7 @@ export class BlockReuse {
         isAsked = true;
       }
     }
-    this.#letGoOfRefused(all);
+    this.#letGoOfRefused(all, tellers);
     if (room === 0 || this.#matching.size > 0) this.#mutedTicks = 0;
     if (this.#mutedTicks > PATIENCE_TICKS) this.#feedStarved(all.filter((peer) => !tellers.includes(peer)));
     this.#look();
@@ -268,13 +271,22 @@ export class BlockReuse {
     return teller;
   }
 
-  /** Somebody has the piece, and everybody who has it was asked for its leaves in vain. */
-  #letGoOfRefused(peers: readonly PeerCore[]): void {
+  /** A few that are only tried may be what somebody waits for who reads along. */
+  #isTriedLong(peers: Iterable<PeerCore>): boolean {
+    if (this.#old.isLikely || this.#foundBlocks > 0) return false;
+    for (const peer of peers) {
+      if (peer.isGreeted && peer.pieces?.count !== 0) return ++this.#tries > TRY_TICKS;
+    }
+    return false;
+  }
+
+  /** Some were asked for the piece's leaves in vain, or all who could be. */
+  #letGoOfRefused(peers: readonly PeerCore[], tellers: readonly PeerCore[]): void {
+    const most = this.#old.isLikely ? MOST_REFUSALS : 1;
     for (const [piece, refusals] of this.#refusals) {
-      if (this.#asked.has(piece)) continue;
-      const canTell = (peer: PeerCore) => peer.isV2 && !refusals.has(peer.number);
-      const having = peers.filter((peer) => peer.has(piece));
-      if (having.length > 0 && !having.some(canTell)) this.#letGo(piece);
+      if (this.#asked.has(piece) || this.#matching.has(piece)) continue;
+      const canTell = tellers.some((peer) => peer.has(piece) && !refusals.has(peer.number));
+      if (refusals.size >= most || (!canTell && peers.some((peer) => peer.has(piece)))) this.#letGo(piece);
     }
   }
 
@@ -366,6 +378,10 @@ const MOST_UNDER_WAY = 64;
 const SAMPLE_BYTES = 256 << 20;
 const LEAST_SAMPLE = 8;
 const MOST_SAMPLE = 64;
+/** Peers that are asked about one piece in vain, before it is fetched as it is. */
+const MOST_REFUSALS = 3;
+/** Seconds in which a few pieces of an unlikely copy must have shown something. */
+const TRY_TICKS = 10;
 /** A line that has nothing else to do waits so many seconds for hashes, and then gets so much to fetch as it is. */
 const PATIENCE_TICKS = 3;
 const STARVED_BYTES = 64 << 20;

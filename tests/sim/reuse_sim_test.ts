@@ -112,6 +112,23 @@ Deno.test("of a copy of a kind that shares nothing most pieces are fetched at on
   assert.ok(worth.sentBlocks < 600, `${worth.sentBlocks} of 1200 blocks came, 300 are new`);
 });
 
+Deno.test("a few pieces of an unlikely copy are let go within seconds, though nobody tells their hashes", async () => {
+  const torrent = new FixtureTorrent("v2", 65_536, [1000 * 65_536]);
+  const world = new World();
+  const peer = new ScriptedPeer(world, torrent, { ...GOOD, hashes: "silence" });
+  await using leech = new Leech(world, torrent, {
+    seed: 1,
+    isMagnet: false,
+    oldHas: () => true,
+    isLikely: false,
+  });
+  leech.learn(peer.endpoint);
+  await world.runUntil(15_000);
+  assert.ok(leech.old!.isEnded);
+  assert.equal(leech.swarm.download!.picker.held, 0);
+  assert.ok(leech.pieces.length > 150, "meanwhile all others came");
+});
+
 Deno.test("a peer that lies about blocks is found out though most of the piece lay here", async () => {
   const liar = { ...GOOD, spoils: () => true };
   const { leech, peers } = await update([liar, GOOD, GOOD], mostly);
