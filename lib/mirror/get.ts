@@ -22,7 +22,7 @@ import { DataPlace, type LedgerPlace, type SnapshotName } from "./ledger_place.t
 import { discardNamed } from "./leftovers.ts";
 import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
-import { readSnapshotMeta, writeMirrorState } from "./mirror_state.ts";
+import { readSnapshotMeta, recordSnapshot, writeMirrorState } from "./mirror_state.ts";
 import { refuseName } from "./names.ts";
 import type { GetOptions, GetResult } from "./options.ts";
 import { unwritten } from "../unwritten_files.ts";
@@ -152,7 +152,7 @@ class Run {
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
       const ready = this.#ready(target);
-      if (ready !== undefined) return await this.#putReady(ready, candidate);
+      if (ready !== undefined) return await this.#putReady(ready, target, candidate);
       const whole = this.#wholeArchive(target);
       if (whole !== undefined) this.#examineWhole(whole);
       fetched = whole ?? await this.#begin(line, target).fetched;
@@ -369,13 +369,21 @@ class Run {
   }
 
   /** Of a ledger that an earlier run has unpacked and checked. */
-  async #putReady(name: SnapshotName, candidate: Candidate | undefined): Promise<GetResult> {
+  async #putReady(
+    name: SnapshotName,
+    target: Target,
+    candidate: Candidate | undefined,
+  ): Promise<GetResult> {
     const { files, clock } = this.#machine;
     const { path } = this.#place;
     const seq = candidate?.item.seq ?? name.seq;
     this.#note("info", `${shortHash(name.v2)} was fetched and checked by an earlier run`);
     const ledger = summaryOf(await this.#place.put(undefined, { ...name, seq }));
     writeInstalled(files, this.#paths.installed, { ...name, seq, path });
+    const { metainfo } = withSaved({ ...target, name: name.v2 }, files, this.#paths);
+    if (metainfo !== undefined) {
+      recordSnapshot(files, this.#paths, metainfo.info, candidate?.item, ledger);
+    }
     discardNamed(this.#machine, this.#paths, name.v2);
     this.#place.settle();
     const published = this.#publishedMs(name);

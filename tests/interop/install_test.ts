@@ -112,6 +112,12 @@ Deno.test({
     await using run = install(stage, folder, ["--no-backup"]);
     const answer = await answerOf(run);
     assert.deepEqual([answer["downloaded_bytes"], answer["already_current"]], [0, false]);
+    const meta = JSON.parse(Deno.readTextFileSync(join(stage.dataDir, "snapshot-meta.json")));
+    assert.deepEqual([meta.torrent_info_hash, meta.dht_seq, meta.block_count], [
+      published.torrent.v2,
+      published.seq,
+      published.ledger.facts.blockCount,
+    ]);
     assert.deepEqual(await stage.uploaded(published), before);
     assert.deepEqual(folder.names(), ["data.ldb"]);
     await mustHold(folder, published);
