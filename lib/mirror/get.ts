@@ -24,7 +24,7 @@ import { Line } from "../line/line.ts";
 import type { Machine } from "./machine.ts";
 import { readSnapshotMeta, recordSnapshot, writeMirrorState } from "./mirror_state.ts";
 import { refuseName } from "./names.ts";
-import type { GetOptions, GetResult } from "./options.ts";
+import type { GetOptions, GetResult, LedgerSummary } from "./options.ts";
 import { unwritten } from "../unwritten_files.ts";
 import { Unpacking } from "./unpacking.ts";
 import { ageWarning, ledgerAt, publishedMs, summaryOf } from "./snapshot_facts.ts";
@@ -149,6 +149,7 @@ class Run {
         target = ofPointer(candidate.pointer);
       }
       this.#tell({ infoHash: target.name, seq: candidate?.item.seq });
+      this.#tidyLanded(target, candidate);
       const current = this.#alreadyCurrent(target, candidate);
       if (current !== undefined) return current;
       const ready = this.#ready(target);
@@ -364,6 +365,27 @@ class Run {
     this.#place.settle();
   }
 
+  /** What else such a run had still to do, once its snapshot is known to be the one that is wanted. */
+  #tidyLanded(target: Target, candidate: Candidate | undefined): void {
+    const { landed, path } = this.#place;
+    const { force, keepArchive } = this.#options;
+    if (landed === undefined || force || keepArchive || !landed.v2.startsWith(target.name)) return;
+    this.#recordSaved(landed, target, candidate, ledgerAt(this.#machine.files, path));
+  }
+
+  /** For a ledger that is in its place, where no torrent is at hand but the one that was saved: that goes, and its content. */
+  #recordSaved(
+    { v2 }: SnapshotName,
+    target: Target,
+    candidate: Candidate | undefined,
+    ledger: LedgerSummary | undefined,
+  ): void {
+    const { files } = this.#machine;
+    const { metainfo } = withSaved({ ...target, name: v2 }, files, this.#paths);
+    if (metainfo !== undefined) recordSnapshot(files, this.#paths, metainfo.info, candidate?.item, ledger);
+    discardNamed(this.#machine, this.#paths, v2);
+  }
+
   #ready(target: Target): SnapshotName | undefined {
     return this.#options.force || !this.#options.extract ? undefined : this.#place.isReady(target.name);
   }
@@ -380,11 +402,7 @@ class Run {
     this.#note("info", `${shortHash(name.v2)} was fetched and checked by an earlier run`);
     const ledger = summaryOf(await this.#place.put(undefined, { ...name, seq }));
     writeInstalled(files, this.#paths.installed, { ...name, seq, path });
-    const { metainfo } = withSaved({ ...target, name: name.v2 }, files, this.#paths);
-    if (metainfo !== undefined) {
-      recordSnapshot(files, this.#paths, metainfo.info, candidate?.item, ledger);
-    }
-    discardNamed(this.#machine, this.#paths, name.v2);
+    this.#recordSaved(name, target, candidate, ledger);
     this.#place.settle();
     const published = this.#publishedMs(name);
     return {

@@ -83,8 +83,33 @@ Deno.test({
     await using again = install(stage, folder);
     assert.equal((await answerOf(again))["already_current"], true);
     assert.equal(folder.names().filter((name) => BACKUP.test(name)).length, 1);
+
+    killedAfterSwap(stage, folder, published);
+    await using third = install(stage, folder);
+    assert.equal((await answerOf(third))["already_current"], true);
+    assert.deepEqual(folder.names(), ["data.ldb", backup]);
+    assert.deepEqual([...Deno.readDirSync(join(stage.dataDir, ".nano-snap", "incoming"))], []);
+    const meta = JSON.parse(Deno.readTextFileSync(join(stage.dataDir, "snapshot-meta.json")));
+    assert.equal(meta.torrent_info_hash, published.torrent.v2);
   },
 });
+
+/** As a run leaves it that is killed when the new ledger is in its place, and nothing says so yet. */
+function killedAfterSwap(stage: Stage, folder: NodeFolder, { torrent }: Published): void {
+  const own = join(stage.dataDir, ".nano-snap");
+  const staging = join(folder.path, ".nano-snap-install");
+  const incoming = join(own, "incoming", torrent.v2!);
+  for (const path of [staging, incoming, join(own, "torrents")]) Deno.mkdirSync(path, { recursive: true });
+  Deno.writeTextFileSync(join(incoming, "nano-ledger-snapshot.7z"), "the archive");
+  Deno.writeFileSync(join(own, "torrents", `${torrent.v2}.torrent`), Deno.readFileSync(torrent.torrent));
+  for (const path of [join(own, "installed.json"), join(stage.dataDir, "snapshot-meta.json")]) {
+    Deno.removeSync(path);
+  }
+  const { size, mtime, dev: device, ino: inode } = Deno.statSync(folder.ledger);
+  const of = { v2: torrent.v2, v1: torrent.v1, seq: 1, kept: null };
+  const record = { ...of, size, mtime: mtime!.getTime(), device, inode };
+  Deno.writeTextFileSync(join(staging, "staged.json"), JSON.stringify(record));
+}
 
 Deno.test({
   name:
