@@ -31,16 +31,19 @@ export class WorkerExtractor implements Extractor {
   }
 }
 
+/** What an extraction is told; one that is only tried goes nowhere. */
+export type ExtractionRequest = Omit<ExtractRequest, "into"> & { readonly into: string | undefined };
+
 /** One archive's Workers. */
-class Extraction {
-  readonly #request: ExtractRequest;
+export class Extraction {
+  readonly #request: ExtractionRequest;
   readonly #job: ExtractJob;
   readonly #workers: Worker[] = [];
   readonly #helpers: Promise<unknown>[] = [];
   #helperFailed: { readonly error: Error } | undefined;
   #done = -1;
 
-  constructor(request: ExtractRequest, threads: number, leastPartBytes: number) {
+  constructor(request: ExtractionRequest, threads: number, leastPartBytes: number) {
     this.#request = request;
     this.#job = {
       archive: request.archive,
@@ -61,7 +64,7 @@ class Extraction {
     try {
       const answer = await this.#start(this.#job).catch((error) => {
         this.#askToStop();
-        systemFiles.remove(`${into}/${LEDGER_NAME}.partial`);
+        if (into !== undefined) systemFiles.remove(`${into}/${LEDGER_NAME}.partial`);
         throw error;
       });
       // A helper that failed has stopped the first one, whose word may come before its own.

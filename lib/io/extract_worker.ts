@@ -1,7 +1,8 @@
 // The Worker that unpacks one archive and ends: decoding takes hours of processor time, and most of it inside one
 // synchronous call, so it must not be where peers are served. It hears one message, the job; to stop it there is a
 // flag in shared memory, because it reads no messages while it decodes. A .7z of independent blocks is decoded by
-// several: the first one begins `data.ldb.partial`, has the others started, and ends after them.
+// several: the first one begins `data.ldb.partial`, has the others started, and ends after them. An archive that is only
+// tried is unpacked in the same way, to nowhere.
 
 import type { ArchiveSource } from "../extract/archive.ts";
 import { BlockShare, type BlockShareMemory } from "../extract/block_share.ts";
@@ -10,6 +11,7 @@ import type { Extracted } from "../extract/extractor.ts";
 import { type GateMemory, PieceGate } from "../extract/gate.ts";
 import { LEDGER_NAME } from "../extract/safe_path.ts";
 import { refusalOf, unpackLedger } from "../extract/unpack.ts";
+import type { Files, OpenFile } from "../ports.ts";
 import { SegmentReader } from "../torrent/segments.ts";
 import { systemFiles } from "./files.ts";
 import { type Failure, failureOf } from "./worker_failure.ts";
@@ -17,7 +19,8 @@ import { type Failure, failureOf } from "./worker_failure.ts";
 /** Sent once to each Worker. */
 export interface ExtractJob {
   readonly archive: string;
-  readonly into: string;
+  /** undefined for an archive that is only tried. */
+  readonly into: string | undefined;
   /** One Int32; anything but 0 asks the Workers to stop, remove what they wrote and answer "cancelled". */
   readonly stop: SharedArrayBuffer;
   /** Of an archive that is still coming. */
@@ -65,10 +68,10 @@ async function unpack(job: ExtractJob): Promise<ExtractAnswer> {
   const desk = deskOf(job);
   using archive = openArchive(job, desk);
   const { gate, checkStopped, onProgress } = desk;
-  const extracted = await unpackLedger(systemFiles, {
+  const extracted = await unpackLedger(job.into === undefined ? NOWHERE : systemFiles, {
     source: archive.source,
     archive: job.archive,
-    into: job.into,
+    into: job.into ?? "",
     checkCancelled: checkStopped,
     toComeBytes: () => gate === undefined ? 0 : Math.max(0, gate.memory.diskBytes - archive.allocated()),
     onProgress,
@@ -100,7 +103,7 @@ async function help(
   const desk = deskOf(job);
   try {
     using archive = openArchive(job, desk, thread);
-    using target = new Target(`${job.into}/${LEDGER_NAME}.partial`);
+    using target = new Target(job.into);
     await decodeParts(share, thread, {
       ...desk,
       source: archive.source,
@@ -119,10 +122,11 @@ async function help(
 
 /** Closed by `using`. */
 class Target implements Disposable {
-  readonly file;
+  readonly file: Pick<OpenFile, "writeAt" | "close">;
 
-  constructor(path: string) {
-    this.file = systemFiles.open(path, "write");
+  constructor(into: string | undefined) {
+    const path = `${into}/${LEDGER_NAME}.partial`;
+    this.file = into === undefined ? NOTHING : systemFiles.open(path, "write");
   }
 
   [Symbol.dispose](): void {
@@ -192,3 +196,17 @@ function openArchive(job: ExtractJob, { gate, checkStopped }: Desk, reader = 0):
   const source = gate.source(read, { checkStopped, reader });
   return { ...opened, source, look: gate.source(read, { checkStopped, reader, isLook: true }) };
 }
+
+/** Takes whatever is written, and keeps nothing. */
+const NOTHING: Pick<OpenFile, "path" | "writeAt" | "sync" | "close"> = {
+  path: "",
+  writeAt() {},
+  sync: () => Promise.resolve(),
+  close() {},
+};
+/** As much of a file system as an extraction writes to. */
+const NOWHERE = {
+  open: () => NOTHING,
+  remove() {},
+  freeBytes: () => Infinity,
+} satisfies { [name in keyof Files]?: unknown } as unknown as Files;

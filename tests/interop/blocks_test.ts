@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { NotEnoughSpace, VerificationFailed } from "../../lib/errors.ts";
 import type { Extracted, ExtractRequest } from "../../lib/extract/extractor.ts";
 import { PieceGate } from "../../lib/extract/gate.ts";
+import { WorkerTester } from "../../lib/io/archive_test_client.ts";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
 import { type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
@@ -99,6 +100,32 @@ Deno.test({
     for (const [threads, leastBytes] of [[1, 1], [2, 1], [8, 1], [8, MIB], [20, 100 * MIB]] as const) {
       scene.assertWhole(await scene.extract({}, threads, leastBytes));
     }
+  },
+});
+
+Deno.test({
+  ...options,
+  name:
+    "WorkerTester tries a 7z of blocks with several threads: the same size, the same faults, nothing written",
+  async fn() {
+    await using scene = await Scene.open(IN_BLOCKS);
+    const before = [...Deno.readDirSync(scene.temp.path)].map(({ name }) => name);
+    const test = (threads: number) =>
+      new WorkerTester(threads, MIB / 4).test({
+        archive: scene.archive,
+        signal: new AbortController().signal,
+        onProgress: () => {},
+      });
+    for (const threads of [1, 3]) {
+      assert.deepEqual(await test(threads), { format: "7z", size: scene.ledger.size });
+    }
+    const bytes = Deno.readFileSync(scene.archive);
+    const middle = bytes.length >> 1;
+    bytes[middle] = bytes[middle]! ^ 1;
+    Deno.writeFileSync(scene.archive, bytes);
+    for (const threads of [1, 3]) await assert.rejects(test(threads), VerificationFailed);
+    assert.deepEqual([...Deno.readDirSync(scene.temp.path)].map(({ name }) => name), before);
+    assert.deepEqual([...Deno.readDirSync(scene.into)], []);
   },
 });
 
