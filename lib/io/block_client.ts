@@ -1,5 +1,6 @@
-// Starts the Workers that hash and write blocks. A machine with one core has none: they would only take turns with the
-// thread that they are to help. One that cannot start is no failure: the work is then done where the blocks come in.
+// Starts the Workers that hash and write blocks, no more of them than there are cores besides the one that reads from
+// sockets: further ones would only take turns with it, and cost some 20 MB each. One that cannot start is no failure:
+// the work is then done where the blocks come in.
 
 import { OperationFailed } from "../errors.ts";
 import { CONTROL, ring, type RingMemory } from "../torrent/block_ring.ts";
@@ -10,6 +11,7 @@ import { errorOf } from "./worker_failure.ts";
 
 export class WorkerMills implements MillThreads {
   readonly #cores: number;
+  #running = 0;
 
   /** @param cores How many this process may use. */
   constructor(cores: number) {
@@ -20,9 +22,12 @@ export class WorkerMills implements MillThreads {
     job: { readonly memory: RingMemory; readonly layout: Layout; readonly paths: readonly string[] },
     events: MillEvents,
   ): MillThread | undefined {
-    if (this.#cores < 2) return undefined;
+    if (this.#running >= this.#cores - 1) return undefined;
     try {
-      return new WorkerMill({ ...job, layout: job.layout.source }, events);
+      const mill = new WorkerMill({ ...job, layout: job.layout.source }, events);
+      this.#running++;
+      void mill.ended.then(() => this.#running--);
+      return mill;
     } catch {
       return undefined;
     }
@@ -59,6 +64,11 @@ class WorkerMill implements MillThread {
       this.#ended.resolve();
     };
     this.#worker.postMessage(task);
+  }
+
+  /** Resolves when it does nothing any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   async end(): Promise<void> {

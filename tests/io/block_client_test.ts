@@ -6,6 +6,7 @@ import { sha256 } from "../../lib/hash.ts";
 import { WorkerMills } from "../../lib/io/block_client.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { ActivePiece } from "../../lib/torrent/active_piece.ts";
+import { ringMemory } from "../../lib/torrent/block_ring.ts";
 import { BlockSink } from "../../lib/torrent/block_sink.ts";
 import { BLOCK_BYTES } from "../../lib/torrent/layout.ts";
 import { FileStorage } from "../../lib/torrent/storage.ts";
@@ -122,4 +123,25 @@ Deno.test("WorkerMills starts nothing where there is one core", () => {
     new WorkerMills(1).start({ memory, layout: torrent.layout, paths: [] }, events),
     undefined,
   );
+});
+
+Deno.test("WorkerMills starts no more Workers at once than there are other cores", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = join(dir, "content");
+  const { layout } = new FixtureTorrent("v2", PIECE_BYTES, [PIECE_BYTES]);
+  FileStorage.open({ files: systemFiles, layout, paths: [path] }).close();
+  const events = { onReady: () => {}, onWake: () => {}, onFailed: () => {} };
+  const threads = new WorkerMills(2);
+  const start = () => threads.start({ memory: ringMemory(64, 1 << 20, true), layout, paths: [path] }, events);
+  const first = start();
+  try {
+    assert.notEqual(first, undefined);
+    assert.equal(start(), undefined);
+    await first?.end();
+    const next = start();
+    assert.notEqual(next, undefined);
+    await next?.end();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
