@@ -19,6 +19,7 @@ export function sha1(bytes: Uint8Array): Uint8Array {
  * seconds of processor time in a download of 1 GiB).
  */
 export function sha256Into(bytes: Uint8Array, into: Uint8Array, at: number): void {
+  if (++hashed % LITTER_HASHES === 0) callForCleaning();
   const digits = hash("sha256", bytes, "hex");
   for (let i = 0; i < 32; i++) {
     into[at + i] = digitAt(digits, 2 * i) << 4 | digitAt(digits, 2 * i + 1);
@@ -30,3 +31,21 @@ function digitAt(digits: string, at: number): number {
   const code = digits.charCodeAt(at);
   return code < 0x3a ? code - 0x30 : code - 0x57;
 }
+
+/**
+ * Each hash leaves some 230 bytes outside the heap, which the collector knows nothing of and frees only when it looks at
+ * everything: 50 MB and more before it does. Memory that it does count, and that nobody touches, makes it look.
+ */
+function callForCleaning(): void {
+  try {
+    for (let i = 0; i < 2; i++) new ArrayBuffer(COUNTED_BYTES);
+  } catch {
+    // A process may be refused even what it does not touch: then it looks by itself, later.
+  }
+}
+
+let hashed = 0;
+/** 7.5 MB of it. */
+const LITTER_HASHES = 1 << 15;
+/** Together V8's limit, and each more than `malloc` would ever take from what it has and fill with zeros. */
+const COUNTED_BYTES = 64 << 20;
