@@ -75,6 +75,9 @@ export const MAX_FRAME_BYTES: ReadonlyMap<number, number> = new Map([
 /** A connection's receive buffer: for one that says little, and for one that fills it: many blocks per read. */
 export const IDLE_BUFFER_BYTES = 8 << 10;
 export const RECEIVE_BUFFER_BYTES = 256 << 10;
+/** The same for who comes when so many are connected: a hundred of the larger ones are 26 MB. */
+export const CROWD_BUFFER_BYTES = 64 << 10;
+export const MANY_PEERS = 16;
 
 /** A peer that does not read is not read from either once this much waits for it. */
 export const SEND_HIGH_WATER_BYTES = 1 << 20;

@@ -11,11 +11,14 @@ import { equalBytes } from "../bytes.ts";
 import { endpointKey, networkOf } from "./compact.ts";
 import { BLOCK_BYTES } from "./layout.ts";
 import {
+  CROWD_BUFFER_BYTES,
   DIAL_TIMEOUT_MS,
   IDLE_MS,
+  MANY_PEERS,
   MAX_HALF_OPEN,
   MAX_PORTS_PER_HOST,
   MUTE_MS,
+  RECEIVE_BUFFER_BYTES,
   SEND_HIGH_WATER_BYTES,
 } from "./limits.ts";
 import { PeerCore } from "./peer_core.ts";
@@ -162,6 +165,7 @@ export class Session implements AsyncDisposable {
         endpoint: conn.remote,
         source: "incoming",
         nowMs: this.#options.clock.nowMs(),
+        bufferBytes: this.#bufferBytes,
         findOwner: (handshake) => {
           for (const swarm of this.#swarms) {
             const { v1, v2Short } = swarm.introduction.hashes;
@@ -261,7 +265,15 @@ export class Session implements AsyncDisposable {
       swarm.book.ended(endpoint, { wasUseful: false, nowMs });
       return conn.close();
     }
-    const peer = new PeerCore({ number: this.#nextNumber++, endpoint, source, nowMs, owner: swarm });
+    const bufferBytes = this.#bufferBytes;
+    const peer = new PeerCore({
+      number: this.#nextNumber++,
+      endpoint,
+      source,
+      nowMs,
+      owner: swarm,
+      bufferBytes,
+    });
     swarm.join(peer);
     await this.#serve(conn, peer, swarm);
   }
@@ -306,6 +318,11 @@ export class Session implements AsyncDisposable {
     } finally {
       this.#close(link, why);
     }
+  }
+
+  /** For who comes now. */
+  get #bufferBytes(): number {
+    return this.#links.size < MANY_PEERS ? RECEIVE_BUFFER_BYTES : CROWD_BUFFER_BYTES;
   }
 
   /** Where the peer's next bytes go: with a limit no more at once than it lets pass to so many peers. */

@@ -5,7 +5,13 @@ import { utf8 } from "../../lib/bytes.ts";
 import { NotEnoughSpace } from "../../lib/errors.ts";
 import type { Endpoint, Net, TcpConn, TcpListener } from "../../lib/ports.ts";
 import { encodeHandshake, hashesOf } from "../../lib/torrent/handshake.ts";
-import { MAX_FAULTS, MAX_HALF_OPEN } from "../../lib/torrent/limits.ts";
+import {
+  CROWD_BUFFER_BYTES,
+  MANY_PEERS,
+  MAX_FAULTS,
+  MAX_HALF_OPEN,
+  RECEIVE_BUFFER_BYTES,
+} from "../../lib/torrent/limits.ts";
 import { Session } from "../../lib/torrent/session.ts";
 import { Swarm } from "../../lib/torrent/swarm.ts";
 import { ID, WireWriter } from "../../lib/torrent/wire.ts";
@@ -67,6 +73,20 @@ class SayingConn extends SilentConn {
   override close(): void {
     super.close();
     this.endRead();
+  }
+}
+
+/** Says these bytes, then as many keep-alives as are taken, some times. */
+class FloodingConn extends SayingConn {
+  /** The most that was taken at once. */
+  mostBytes = 0;
+  #left = 10;
+
+  override read(into: Uint8Array): Promise<number | null> {
+    this.mostBytes = Math.max(this.mostBytes, into.length);
+    if (this.#left-- === 10 || this.#left < 0) return super.read(into);
+    into.fill(0);
+    return Promise.resolve(into.length);
   }
 }
 
@@ -216,6 +236,23 @@ Deno.test("Session keeps to its number of peers, those being dialed among them",
   assert.equal(dials.length, 4);
   dials[3]!.fail(new Error("nobody there"));
   for (const conn of conns) conn.endRead();
+});
+
+Deno.test("Session reads more at once from a few peers than from each of many", async () => {
+  const { torrent, session, swarm, dials, pass } = world();
+  await using _ = session;
+  const conns: FloodingConn[] = [];
+  for (let n = 1; n <= MANY_PEERS + 1; n++) {
+    session.learn(swarm, nth(n), "dht-v2");
+    const { to, answer } = dials[n - 1]!;
+    conns.push(new FloodingConn(to, hello(torrent)));
+    answer(conns.at(-1)!);
+    await pass(1);
+  }
+  assert.deepEqual(
+    conns.map(({ mostBytes }) => mostBytes),
+    [...Array(MANY_PEERS).fill(RECEIVE_BUFFER_BYTES), CROWD_BUFFER_BYTES],
+  );
 });
 
 Deno.test("Session closes who does not greet in time, and dials it again later", async () => {
