@@ -125,7 +125,7 @@ Deno.test({
   ignore: need("libtorrent"),
   async fn() {
     await using scene = await Scene.open(48 * MB);
-    const seed = await scene.seed({ upLimit: 30 * MB });
+    const seed = await scene.seed({ upLimit: 10 * MB }); // slow enough to be stopped before the end
     const port = freePort();
     await using run = scene.get("--peer", at(seed), "--up-limit", "2M", "--port", `${port}`);
     await scene.swarm.uploaded(seed, 36 * MB);
