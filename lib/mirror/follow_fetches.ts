@@ -1,22 +1,23 @@
 // The snapshots that a mirror is fetching: one past its gate, and at most one that waits there. What the core decided is
 // carried out here, and what becomes of it is told. Where the disk has no room, what is worth the least makes some.
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { InvariantBroken, MetainfoInvalid, NotEnoughSpace, PathUnusable, SnapError } from "../errors.ts";
 import type { Phase, Report } from "../events.ts";
 import { shortHash } from "../format.ts";
 import type { Line } from "../line/line.ts";
 import type { HashedTorrent } from "../torrent/check.ts";
+import type { Info } from "../torrent/metainfo.ts";
 import { PieceSet } from "../torrent/piece_set.ts";
 import type { Swarm } from "../torrent/swarm.ts";
 import { nameOf } from "./content_options.ts";
-import type { DataPaths } from "./data_dir.ts";
+import { type DataPaths, LEDGER_NAME } from "./data_dir.ts";
 import { fetchTorrent } from "./fetch.ts";
 import type { Fetched } from "./fetch_options.ts";
 import type { FollowInput } from "./follow_core.ts";
 import type { FollowMachine, FollowOptions } from "./follow_options.ts";
 import type { ServedSnapshots, Serving } from "./follow_served.ts";
-import type { Shelf } from "./follow_shelf.ts";
+import type { Shelf, Whole } from "./follow_shelf.ts";
 import type { SwarmTraffic } from "../line/traffic.ts";
 import { refuseName } from "./names.ts";
 import { pieceIndices, sharedPieces } from "./reuse.ts";
@@ -291,6 +292,7 @@ export class Fetches {
       );
       await served.giveUpCurrent();
       files.remove(paths.installed);
+      this.#handOver(current, fetching.torrent.info);
       tell({ kind: "lost" });
       return true;
     }
@@ -299,6 +301,18 @@ export class Fetches {
     // Nothing of it is the new one's, or it would have been taken.
     files.remove(place);
     return true;
+  }
+
+  /** A ledger has a place of its own: it becomes what the new one grows in, where that has not begun. */
+  #handOver({ name, path }: Whole, info: Info): void {
+    const { paths, machine: { files } } = this.#parts;
+    if (path !== paths.snapshot(name)) return;
+    const grown = join(paths.incoming(nameOf(info)), info.name);
+    if (info.name === LEDGER_NAME && files.stat(grown) === undefined) {
+      files.makeDir(dirname(grown));
+      files.rename(path, grown);
+    }
+    files.removeAll(dirname(path));
   }
 
   #whyOf(error: SnapError, torrent: HashedTorrent | undefined): string {

@@ -40,6 +40,10 @@ export function oldBlocksOf(
     paths.add(place.path);
     mayHave.push((piece) => layout.offset(piece, 0) < inPlace.size);
   }
+  const grown = files.stat(own.path);
+  if (grown !== undefined && holdsMore(options, here, grown.allocated)) {
+    mayHave.push((piece) => layout.offset(piece, 0) < grown.size);
+  }
   const pieces = [...layout.pieces()].filter((piece) =>
     !here.has(piece) && mayHave.some((may) => may(piece))
   );
@@ -51,6 +55,13 @@ export function oldBlocksOf(
     matcher: matchers.start({ layout, from: [...from, own.path], to: own.path }),
     onOver: (sums) => tell(options, sums),
   };
+}
+
+/** Whether a file has much besides its good pieces: an old snapshot that gave its place to this one. */
+function holdsMore({ layout }: ContentOptions, here: PieceSet, allocated: number): boolean {
+  let known = 0;
+  for (const n of here) known += layout.pieceSize(layout.piece(n)!);
+  return allocated - known > layout.totalLength / 10;
 }
 
 /** Where a copy has bytes. Of a part that was fetched, whole pieces are known; others are not worth a look. */

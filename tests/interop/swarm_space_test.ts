@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { need } from "./support.ts";
+import { need, sha256OfFile } from "./support.ts";
 import { cannotMount, mountSmallDisk } from "./small_disk.ts";
-import { ARCHIVE, jsonWhere, PIECE, SwarmStage } from "./swarm_stage.ts";
+import { ARCHIVE, contentOf, jsonWhere, PIECE, SwarmStage } from "./swarm_stage.ts";
 
 const ignore = need("libtorrent") || cannotMount();
 /** Room for one snapshot of these tests, and not for two. */
@@ -62,6 +62,30 @@ Deno.test(
     await mirror.mustHold(second);
     const { uploaded } = await stage.swarm.status(second.seed);
     assert.ok(uploaded <= 5 * PIECE, `${uploaded} bytes were fetched, 4 pieces were missing`);
+    await mirror.stop();
+  },
+);
+
+Deno.test(
+  { name: "swarm --replace-in-place writes into an old ledger only the blocks that are new", ignore },
+  async () => {
+    await using stage = await SwarmStage.open();
+    await Deno.mkdir(stage.dataDir);
+    await using _disk = await mountSmallDisk(stage.dataDir, SMALL);
+    const first = await stage.publish(A, { name: "data.ldb" });
+    await using mirror = stage.mirror(["--replace-in-place"]);
+    await mirror.switched(first);
+    const bytes = contentOf(A);
+    // One block of four, in each piece but two.
+    for (let piece = 2; piece < A.length; piece++) bytes[piece * PIECE + 20_000]! ^= 1;
+    const second = await stage.publishFile("data.ldb", (path) => Deno.writeFile(path, bytes));
+    await mirror.program.stderrLine(/No room for two: .* gives its place to/);
+    await mirror.switched(second);
+    const snapshots = join(stage.dataDir, ".nano-snap", "snapshots");
+    assert.equal(sha256OfFile(join(snapshots, second.hash, "data.ldb")), second.sha256);
+    assert.deepEqual([...Deno.readDirSync(snapshots)].map(({ name }) => name), [second.hash]);
+    const { uploaded } = await stage.swarm.status(second.seed);
+    assert.ok(uploaded <= 30 * 16_384, `${uploaded} bytes were fetched, 22 blocks are new`);
     await mirror.stop();
   },
 );
