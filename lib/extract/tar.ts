@@ -14,11 +14,18 @@ const MAX_EXTENDED_HEADERS = 8;
 /** Zeros after the entry: tar fills up to its record, which `tar -b` rarely makes longer than 1 MiB. */
 const MAX_TRAILER_BYTES = 16 << 20;
 
+/** An entry as its header declares it. */
+export interface TarEntry {
+  readonly name: string;
+  readonly size: number;
+}
+
 /** header -> (extended -> extendedPadding -> header)* -> body -> padding -> header -> trailer */
 type State = "header" | "extended" | "body" | "padding" | "trailer";
 
 export class TarReader {
   readonly #sink: LedgerSink;
+  readonly #onEntry: ((entry: TarEntry) => void) | undefined;
   readonly #block = new Uint8Array(BLOCK_BYTES);
   #state: State = "header";
   /** Filled of `#block` or of `#extended`. */
@@ -33,13 +40,23 @@ export class TarReader {
   #found = false;
   #trailer = 0;
 
-  constructor(sink: LedgerSink) {
+  /** @param onEntry For who only lists: told of each entry, whatever it is, and the sink gets nothing. */
+  constructor(sink: LedgerSink, onEntry?: (entry: TarEntry) => void) {
     this.#sink = sink;
+    this.#onEntry = onEntry;
   }
 
   /** Takes the next bytes of the archive, in any cut. @throws {BadArchive} And what the sink throws. */
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) at += this.#take(bytes.subarray(at));
+  }
+
+  /** For who only lists: how many bytes come that need not be shown. They count as taken from here on. */
+  skip(): number {
+    if (this.#state !== "body" || this.#onEntry === undefined) return 0;
+    const n = this.#left;
+    this.#skip(this.#padding);
+    return n;
   }
 
   /** The archive has ended. @throws {BadArchive} When it was cut short or holds no ledger. */
@@ -63,7 +80,7 @@ export class TarReader {
       }
       case "body": {
         const n = Math.min(this.#left, bytes.length);
-        this.#sink.write(bytes.subarray(0, n));
+        if (this.#onEntry === undefined) this.#sink.write(bytes.subarray(0, n));
         this.#left -= n;
         if (this.#left === 0) this.#skip(this.#padding);
         return n;
@@ -167,15 +184,23 @@ export class TarReader {
   #beginEntry(type: string, headerSize: number): void {
     const name = this.#overrides.name ?? nameOf(this.#block);
     const size = this.#overrides.size ?? headerSize;
-    if (this.#found) throw new BadArchive(`it holds more than one entry, also ${showName(name)}`);
-    checkEntry({ name, kind: KINDS[type] ?? "special" });
+    const kind = KINDS[type] ?? "special";
+    if (this.#onEntry === undefined) {
+      if (this.#found) throw new BadArchive(`it holds more than one entry, also ${showName(name)}`);
+      checkEntry({ name, kind });
+      this.#sink.begin(size);
+    } else {
+      this.#onEntry({ name, size });
+      this.#extendedHeaders = 0;
+    }
     this.#found = true;
     this.#overrides = {};
-    this.#sink.begin(size);
-    this.#padding = paddingOf(size);
-    this.#left = size;
+    // Links and folders have nothing behind them, whatever they say.
+    const bytes = kind === "link" || kind === "directory" ? 0 : size;
+    this.#padding = paddingOf(bytes);
+    this.#left = bytes;
     this.#state = "body";
-    if (size === 0) this.#skip(0);
+    if (bytes === 0) this.#skip(0);
   }
 }
 

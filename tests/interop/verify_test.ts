@@ -44,6 +44,16 @@ Deno.test({
       assert.deepEqual([facts.format, facts.method, facts.all_entries], ["zst", "zstd", false]);
       assert.deepEqual(facts.entries[0].size, fixture.size);
     }
+    // A bare tar has a header before each entry, in GNU's form as in POSIX's.
+    const long = `${"n".repeat(150)}.txt`;
+    Deno.writeTextFileSync(temp.join(long), "some words");
+    for (const format of ["gnu", "posix"]) {
+      await mustRun("tar", [`--format=${format}`, "-cf", temp.join("a.tar"), "-C", temp.path, "a.7z", long]);
+      const facts = await inspected(temp.join("a.tar"));
+      assert.deepEqual([facts.format, facts.all_entries], ["tar", true]);
+      const entries = facts.entries.map((entry: { name: string; size: number }) => [entry.name, entry.size]);
+      assert.deepEqual(entries, [["a.7z", seven.size], [long, 10]]);
+    }
     await mustRun(PYTHON, ["-c", TORRENT, path, temp.path]);
     const torrent = await inspected(`${path}.torrent`);
     assert.deepEqual([torrent.kind, torrent.name, torrent.size], ["torrent", "a.7z", seven.size]);
