@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { CliContext } from "./context.ts";
-import { addLearnOptions, readLearnOptions } from "./learn_options.ts";
+import { addLearnOptions, openLearner, readLearnOptions } from "./learn_options.ts";
 import { inspectJson, inspectText } from "./inspect_result.ts";
 import { addViewOptions, Inputs, readDataDir, readViewSettings } from "./options.ts";
 import { withView } from "./run_view.ts";
@@ -29,17 +29,10 @@ export function addInspect(program: Command, context: CliContext): void {
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const options = { word, full: inputs.isOn("--full") };
     const network = inputs.isOn("--fetch") ? readLearnOptions(inputs, readDataDir(inputs)) : undefined;
-    const [{ inspect }, { Learner }, machine] = await Promise.all([
-      import("../inspect/inspect.ts"),
-      import("../mirror/learn.ts"),
-      context.machine(),
-    ]);
+    const [{ inspect }, machine] = await Promise.all([import("../inspect/inspect.ts"), context.machine()]);
     const found = await withView(settings, context, async (report) => {
       if (network === undefined) return await inspect(options, machine, report, context.signal);
-      for (const text of network.warnings) {
-        report({ kind: "note", level: "warning", logger: "inspect", text });
-      }
-      await using others = new Learner(network.options, machine, report, context.signal);
+      await using others = await openLearner(network, machine, report, context.signal);
       return await inspect(options, machine, report, context.signal, others);
     });
     context.stdout(settings.json ? inspectJson(found) : inspectText(found));

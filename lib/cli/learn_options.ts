@@ -1,7 +1,9 @@
 // Flags and variables of asking peers what a torrent is, for the commands that fetch nothing.
 
 import type { Command } from "commander";
-import type { LearnOptions } from "../mirror/learn.ts";
+import type { Report } from "../events.ts";
+import type { Learner, LearnOptions } from "../mirror/learn.ts";
+import type { Machine } from "../mirror/machine.ts";
 import type { Inputs } from "./inputs.ts";
 import { readLineOptions } from "./line_options.ts";
 import {
@@ -22,14 +24,17 @@ export function addLearnOptions(command: Command): Command {
     .option("--timeout <time>", "give up asking after this long, 0 for never (default: 120s)");
 }
 
+/** What was asked for, and sentences about what of it has no effect. */
+export interface LearnSettings {
+  readonly options: LearnOptions;
+  readonly warnings: readonly string[];
+}
+
 /**
  * @param dataDir Whose records may help.
  * @throws {UsageError}
  */
-export function readLearnOptions(
-  inputs: Inputs,
-  dataDir: string,
-): { readonly options: LearnOptions; readonly warnings: readonly string[] } {
+export function readLearnOptions(inputs: Inputs, dataDir: string): LearnSettings {
   const line = readPort(inputs, { port: 0, variable: null });
   const trackers = readTrackers(inputs);
   const warnings = withoutEffect(line, trackers);
@@ -44,6 +49,18 @@ export function readLearnOptions(
     timeoutMs: timeout === undefined ? TIMEOUT_MS : parseDurationMs(timeout) || Infinity,
   };
   return { options, warnings };
+}
+
+/** The network's code is loaded only now: most calls need none of it. */
+export async function openLearner(
+  { options, warnings }: LearnSettings,
+  machine: Machine,
+  report: Report,
+  signal: AbortSignal,
+): Promise<Learner> {
+  const { Learner } = await import("../mirror/learn.ts");
+  for (const text of warnings) report({ kind: "note", level: "warning", logger: "mirror.watcher", text });
+  return new Learner(options, machine, report, signal);
 }
 
 const TIMEOUT_MS = 120_000;

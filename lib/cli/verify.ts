@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 import type { VerifyOptions } from "../inspect/verify.ts";
 import type { CliContext } from "./context.ts";
 import { ToldFailure } from "./failure.ts";
-import { addLearnOptions, readLearnOptions } from "./learn_options.ts";
+import { addLearnOptions, openLearner, readLearnOptions } from "./learn_options.ts";
 import { addViewOptions, Inputs, readAuthority, readSalt, readViewSettings } from "./options.ts";
 import { withView } from "./run_view.ts";
 import { readSource } from "./source_options.ts";
@@ -36,16 +36,15 @@ export function addVerify(program: Command, context: CliContext): void {
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const path = resolve(word);
     const options = { path, ...readOptions(inputs) };
-    const [{ verify }, { Learner }, machine] = await Promise.all([
-      import("../inspect/verify.ts"),
-      import("../mirror/learn.ts"),
-      context.machine(),
-    ]);
+    const [{ verify }, machine] = await Promise.all([import("../inspect/verify.ts"), context.machine()]);
     const isFolder = machine.files.stat(path)?.kind === "directory";
     const network = readLearnOptions(inputs, isFolder ? path : dirname(path));
+    const { torrent } = options;
     const verified = await withView(settings, context, async (report) => {
-      for (const text of network.warnings) report({ kind: "note", level: "warning", logger: "verify", text });
-      await using others = new Learner(network.options, machine, report, context.signal);
+      if (torrent === undefined || torrent.kind === "torrent") {
+        return await verify(options, machine, report, context.signal);
+      }
+      await using others = await openLearner(network, machine, report, context.signal);
       return await verify(options, machine, report, context.signal, others);
     });
     context.stdout(settings.json ? verifyJson(verified) : verifyText(verified));

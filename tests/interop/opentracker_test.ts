@@ -43,6 +43,14 @@ for (const scheme of ["http", "udp"] as const) {
         // It heard that we were complete, once by each name, and that we went.
         await tracker.has(hashes, { complete: 1, incomplete: 0, downloaded: i + 1 });
       }
+      // Who only wants the hashes is no leech for long, and never says that he was complete.
+      const got = temp.join("get1", "snapshot.7z");
+      const verify = ["verify", got, "--magnet", torrent.magnet_v2!, "--tracker", url, ...COMMON];
+      Deno.removeSync(temp.join("get1", ".nano-snap"), { recursive: true });
+      const verified = await nanoSnap([...verify, "--json"], 60_000).finished();
+      // It is noise, and no archive: but it is what the torrent says.
+      assert.match(verified.stdout, /"check":"pieces","result":"good"/, verified.stderr);
+      await tracker.has(hashes, { complete: 1, incomplete: 0, downloaded: ways.length });
       await swarm.pause(seed);
       await tracker.has(hashes, { complete: 0, incomplete: 0 });
 
