@@ -56,6 +56,7 @@ async function checkUntil(started: AbortSignal, { control }: WorkerCheckTask, jo
     },
     checkStopped: () => job.signal.throwIfAborted(),
     pause: nextTurn,
+    stretchBytes: BESIDE_STRETCH_BYTES,
   });
 }
 
@@ -74,5 +75,7 @@ function taskFiles({ layout, paths }: PieceFiles, pieces: readonly number[]): Ta
 
 /** Disks have a limit before processors do, and each Worker takes some 20 MB. */
 const MAX_WORKERS = 8;
+/** For the moment until they have started: two of the usual size would be 4 MB for good. */
+const BESIDE_STRETCH_BYTES = 256 << 10;
 /** What one thread hashes while a Worker starts. */
 const SMALL_BYTES = 64 << 20;

@@ -50,6 +50,8 @@ export interface CheckTask extends Pick<CheckJob, "from" | "to" | "pieces" | "ha
   readonly checkStopped: () => void;
   /** Awaited after some verdicts. */
   readonly pause?: () => Promise<void>;
+  /** Most bytes that are read at once, when that is to be less than usual. */
+  readonly stretchBytes?: number;
 }
 
 /** Looks at shares until none is left. When it has settled all files are closed. */
@@ -71,6 +73,7 @@ export async function checkShares(task: CheckTask): Promise<void> {
   await passOver({
     layout,
     readers,
+    stretchBytes: task.stretchBytes,
     pieces: placesOf(pieces, piecesPerShare(layout), take),
     v1: layout.kind === "v1",
     v2: layout.kind !== "v1",

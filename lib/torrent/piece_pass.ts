@@ -44,6 +44,8 @@ export interface Pass {
   readonly onRead: (bytes: number) => void | Promise<void>;
   /** Called for each piece, in their order; without sums when it is not all there. */
   readonly onPiece: (place: number, sums: PieceSums | undefined) => void;
+  /** Most bytes that are read at once, when that is to be less than STRETCH_BYTES. */
+  readonly stretchBytes?: number | undefined;
   /** Takes every byte of the pieces, in their order. The bytes are good until it returns. */
   readonly tee?: (bytes: Uint8Array) => void;
 }
@@ -69,8 +71,9 @@ type Stretch = { readonly hole: Wanted } | { readonly parts: readonly Part[] };
 /** Makes the pass. When it has settled no reader is in use. */
 export async function passOver(pass: Pass): Promise<void> {
   const hasher = new Hasher(pass);
-  const stretches = stretchesOf(pass);
-  let [near, far] = [new Uint8Array(STRETCH_BYTES), new Uint8Array(STRETCH_BYTES)];
+  const stretchBytes = pass.stretchBytes ?? STRETCH_BYTES;
+  const stretches = stretchesOf(pass, stretchBytes);
+  let [near, far] = [new Uint8Array(stretchBytes), new Uint8Array(stretchBytes)];
   let stretch = next(stretches);
   let reading = stretch && read(pass, stretch, near);
   while (stretch !== undefined) {
@@ -159,7 +162,7 @@ class Hasher {
 }
 
 /** Cuts large pieces and joins small ones. */
-function* stretchesOf(pass: Pass): Generator<Stretch, undefined> {
+function* stretchesOf(pass: Pass, stretchBytes: number): Generator<Stretch, undefined> {
   const { layout, pieces, tee } = pass;
   let parts: Part[] = [];
   let bytes = 0;
@@ -172,9 +175,9 @@ function* stretchesOf(pass: Pass): Generator<Stretch, undefined> {
       yield { hole: wanted };
       continue;
     }
-    for (let begin = 0; begin < size; begin += STRETCH_BYTES) {
-      const length = Math.min(STRETCH_BYTES, size - begin);
-      if (bytes + length > STRETCH_BYTES) {
+    for (let begin = 0; begin < size; begin += stretchBytes) {
+      const length = Math.min(stretchBytes, size - begin);
+      if (bytes + length > stretchBytes) {
         yield { parts };
         [parts, bytes] = [[], 0];
       }
