@@ -41,8 +41,10 @@ export function parseLsd(bytes: Uint8Array): LsdMessage | undefined {
   let cookie: string | undefined;
   const infoHashes: Uint8Array[] = [];
   for (const line of lines) {
-    const [, name = "", value = ""] = /^([a-z]+):[ \t]*(.*?)[ \t]*$/i.exec(line) ?? [];
-    switch (name.toLowerCase()) {
+    // By hand: an expression that trims both ends takes half a second for a datagram of blanks.
+    const colon = line.indexOf(":");
+    const value = line.slice(colon + 1).trim();
+    switch (line.slice(0, Math.max(0, colon)).toLowerCase()) {
       case "port":
         port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
         break;

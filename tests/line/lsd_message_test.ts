@@ -39,3 +39,12 @@ Deno.test("parseLsd() passes over anything else", () => {
     ]
   ) assert.equal(parseLsd(utf8(text)), undefined, text.slice(0, 100));
 });
+
+Deno.test("parseLsd() is done at once with a datagram of blanks", () => {
+  const bytes = utf8(`BT-SEARCH * HTTP/1.1\r\nport:${" ".repeat(1300)}\nx`);
+  const before = performance.now();
+  for (let n = 0; n < 100; n++) assert.equal(parseLsd(bytes), undefined);
+  // Two seconds' worth of what is listened to.
+  const ms = performance.now() - before;
+  assert.ok(ms < 2000, `${ms} ms`);
+});
