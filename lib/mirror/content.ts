@@ -107,6 +107,8 @@ export class Content {
 
   /** Of whole content: everything on stable storage and the journal closed, while the content may still be read. */
   async settle(): Promise<void> {
+    // What is written after the journal has noted the file's time would make the next run hash everything.
+    await this.download.reuse?.close();
     await this.download.sink.close();
     this.#saveTorrent();
     await this.#journal.closeClean(this.#storage);

@@ -127,3 +127,34 @@ Deno.test("Content compares nothing of a v1 torrent, and nothing where there is 
   world.put("data.ldb", new Snapshot("data.ldb", [0, 1, 2, 3, 4, 5]).bytes);
   assert.equal((await opened(world, new Snapshot("data.ldb", [], { kind: "v1" }))).job, undefined);
 });
+
+Deno.test("Content.close() lets nobody compare any more before it notes the file's time", async () => {
+  using world = new World();
+  const [old, fresh] = [new Snapshot("data.ldb", []), new Snapshot("data.ldb", [1, 4])];
+  old.save(world);
+  const path = world.paths.snapshot(old.name);
+  systemFiles.makeDir(dirname(path));
+  Deno.writeFileSync(path, old.bytes);
+  // As a thread that is in the middle of a piece when it is to end.
+  const matchers: BlockMatchers = {
+    start: ({ to }) => ({
+      match: () => {},
+      end: async () => {
+        await Promise.resolve();
+        Deno.utimeSync(to, 1, 1);
+      },
+    }),
+  };
+  const { info, layout, pieceLayers } = fresh;
+  const open = () =>
+    Content.open({
+      machine: { ...world.machine, matchers },
+      ...{ paths: world.paths, info, layout, layers: new PieceLayers(layout, pieceLayers) },
+      ...{ layersReady: Promise.resolve(), force: false, signal: world.stop.signal, report: () => {} },
+    });
+  await (await open()).close("failed");
+  world.checker.looked = 0;
+  const again = await open();
+  assert.deepEqual([[...again.download.here], world.checker.looked], [[0, 2, 3, 5], 0]);
+  await again.close("failed");
+});
