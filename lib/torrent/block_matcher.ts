@@ -61,20 +61,27 @@ export class BlockFinder implements Disposable {
     opening.move();
   }
 
-  /** Copies what is there of a piece. @returns 1 for each block that is in the torrent's file now. @throws {SnapError} */
+  /**
+   * Copies what is there of a piece. Of a file only the blocks are read that those before it did not have.
+   *
+   * @returns 1 for each block that is in the torrent's file now.
+   * @throws {SnapError}
+   */
   find(piece: PieceIndex, leaves: Uint8Array): Uint8Array {
     const size = this.#layout.pieceSize(piece);
     const found = new Uint8Array(this.#layout.blockCount(piece));
     for (const { file, isOwn } of this.#from) {
-      for (let begin = 0; begin < size; begin += PART_BYTES) {
-        const blocks = found.subarray(begin / BLOCK_BYTES, (begin + PART_BYTES) / BLOCK_BYTES);
-        if (blocks.every((one) => one === 1)) continue;
-        const part = this.#bytes.subarray(0, Math.min(PART_BYTES, size - begin));
+      for (let first = 0, end; first < found.length; first = end) {
+        end = first + 1;
+        if (found[first] === 1) continue;
+        while (end < found.length && found[end] === 0 && end - first < PART_BYTES / BLOCK_BYTES) end++;
+        const begin = first * BLOCK_BYTES;
+        const part = this.#bytes.subarray(0, Math.min(end * BLOCK_BYTES, size) - begin);
         const count = file.readAt(part, this.#layout.offset(piece, begin));
         leavesInto(part.subarray(0, count), this.#hashes, 0);
-        const before = blocks.slice();
-        this.#compare(blocks, leaves.subarray(begin / BLOCK_BYTES * HASH_BYTES), count, part.length);
-        if (!isOwn) this.#write(piece, begin, part, before, blocks);
+        const blocks = found.subarray(first, end);
+        this.#compare(blocks, leaves.subarray(first * HASH_BYTES), count, part.length);
+        if (!isOwn) this.#write(piece, begin, part, blocks);
       }
     }
     return found;
@@ -89,23 +96,14 @@ export class BlockFinder implements Disposable {
     }
   }
 
-  /** What is new, those that follow one another in one call. */
-  #write(
-    piece: PieceIndex,
-    begin: number,
-    part: Uint8Array,
-    before: Uint8Array,
-    blocks: Uint8Array,
-  ): void {
+  /** What was found, blocks that follow one another in one call. */
+  #write(piece: PieceIndex, begin: number, part: Uint8Array, blocks: Uint8Array): void {
     for (let first = 0; first < blocks.length;) {
       let end = first;
-      while (end < blocks.length && blocks[end] === 1 && before[end] === 0) end++;
+      while (end < blocks.length && blocks[end] === 1) end++;
       if (end > first) {
-        this.#to.write(
-          piece,
-          begin + first * BLOCK_BYTES,
-          part.subarray(first * BLOCK_BYTES, end * BLOCK_BYTES),
-        );
+        const found = part.subarray(first * BLOCK_BYTES, end * BLOCK_BYTES);
+        this.#to.write(piece, begin + first * BLOCK_BYTES, found);
       }
       first = Math.max(end, first + 1);
     }

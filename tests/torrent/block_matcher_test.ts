@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { systemFiles } from "../../lib/io/files.ts";
+import type { Files } from "../../lib/ports.ts";
 import { BlockFinder } from "../../lib/torrent/block_matcher.ts";
 import type { Layout, PieceIndex } from "../../lib/torrent/layout.ts";
 import { blockHashes } from "../../lib/torrent/merkle.ts";
@@ -33,8 +34,8 @@ class Disk implements Disposable {
     return path;
   }
 
-  find(piece: number, from: readonly string[]): number[] {
-    using finder = new BlockFinder(systemFiles, { layout: this.layout, from, to: this.to });
+  find(piece: number, from: readonly string[], files: Files = systemFiles): number[] {
+    using finder = new BlockFinder(files, { layout: this.layout, from, to: this.to });
     const begin = piece * PIECE;
     const leaves = blockHashes(this.content.subarray(begin, begin + PIECE));
     const found = finder.find(piece as PieceIndex, leaves);
@@ -74,6 +75,23 @@ Deno.test("BlockFinder.find() takes from the second copy what the first one lack
   const copies = [disk.old("first", [1, 2]), disk.old("second", [2, 3]), join(disk.root, "gone")];
   assert.deepEqual(disk.find(0, copies), all(128, [2]));
   assert.deepEqual(disk.good(), all(128, [2]));
+});
+
+Deno.test("BlockFinder.find() reads of the second copy no block that the first one had", () => {
+  using disk = new Disk();
+  const read: [name: string, block: number, count: number][] = [];
+  const open: Files["open"] = (path, mode) => {
+    const file = systemFiles.open(path, mode);
+    const readAt = file.readAt.bind(file);
+    file.readAt = (into, at) => {
+      read.push([path.slice(disk.root.length + 1), at / BLOCK, into.length / BLOCK]);
+      return readAt(into, at);
+    };
+    return file;
+  };
+  const copies = [disk.old("first", [5, 6, 100]), disk.old("second", [6])];
+  assert.deepEqual(disk.find(0, copies, { ...systemFiles, open }), all(128, [6]));
+  assert.deepEqual(read, [["first", 0, 64], ["first", 64, 64], ["second", 5, 2], ["second", 100, 1]]);
 });
 
 Deno.test("BlockFinder.find() has no block that a copy does not hold to its end", () => {
