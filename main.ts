@@ -9,6 +9,7 @@ import { runCli } from "./lib/cli/program.ts";
 import { EXIT, Interrupted } from "./lib/errors.ts";
 import { systemClock } from "./lib/io/clock.ts";
 import { pathError } from "./lib/io/os_error.ts";
+import { answerWatchdog } from "./lib/io/watchdog.ts";
 
 // Deno 2.6's own resolver of names warns of a Node module that it is made with. No user can do anything about that.
 Object.assign(process, { noDeprecation: true });
@@ -36,8 +37,10 @@ for (const kind of ["error", "unhandledrejection"] as const) {
   });
 }
 
+const env = Deno.env.toObject();
+answerWatchdog(env, (sentence) => write(Deno.stderr, sentence + "\n"));
 const exitCode = await runCli(Deno.args, {
-  env: Deno.env.toObject(),
+  env,
   stdout: (text) => write(Deno.stdout, text),
   stderr: (text) => write(Deno.stderr, text),
   stderrIsTerminal: Deno.stderr.isTerminal(),

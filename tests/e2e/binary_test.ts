@@ -122,6 +122,29 @@ test("has its Workers inside: packing, hashing, checking, unpacking", async ({ f
   assert.equal(Deno.statSync(answer.path).size, answer.size);
 });
 
+test("tells a service manager that it lives", async ({ folder, path }) => {
+  const at = join(folder, "notify");
+  const manager = Deno.listenDatagram({ transport: "unixpacket", path: at });
+  // Nobody is there: it looks for ever.
+  const where = ["--dht-bootstrap", "127.0.0.1:9", "--no-trackers", "--bind", "127.0.0.1", "--port", "0"];
+  const env = { NOTIFY_SOCKET: at, WATCHDOG_USEC: "100000" };
+  const args = ["swarm", ...where, "--no-metrics"];
+  const stop = new AbortController();
+  const options = { args, cwd: folder, clearEnv: true, env, signal: stop.signal, stderr: "null" } as const;
+  const mirror = new Deno.Command(path, options).spawn();
+  try {
+    for (let turn = 0; turn < 3; turn++) {
+      const heard = await Promise.race([manager.receive(), mirror.status]);
+      assert.ok(Array.isArray(heard), "it ended");
+      assert.equal(new TextDecoder().decode(heard[0]), "WATCHDOG=1");
+    }
+  } finally {
+    stop.abort();
+    await mirror.status;
+    manager.close();
+  }
+}, { ignore: Deno.build.os === "windows" });
+
 test("trusts another key when it was compiled with that one, and the tree stays as it was", async ({ folder }) => {
   const key = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
   Deno.writeTextFileSync(join(folder, "key"), `${key}\n`);
