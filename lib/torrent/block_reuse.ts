@@ -59,6 +59,8 @@ interface Teller {
   /** In a row. */
   rejects: number;
   restUntilMs: number;
+  /** Looks in a row at which it had nothing to do. */
+  idleTicks: number;
 }
 
 export class BlockReuse {
@@ -76,6 +78,7 @@ export class BlockReuse {
   readonly #tellers = new Map<number, Teller>();
   /** Peers that could not tell, by piece. */
   readonly #refusals = new Map<PieceIndex, Set<number>>();
+  readonly #aheadBlocks: number;
   readonly #mostBegun: number;
   readonly #sample: number;
   #nowMs = 0;
@@ -99,6 +102,8 @@ export class BlockReuse {
     readonly random: () => number;
     readonly begin: BeginPiece;
     readonly old: OldBlocks;
+    /** Other than `AHEAD_BLOCKS` in tests. */
+    readonly aheadBlocks?: number;
   }) {
     const { layout, layers, picker, old, random } = parts;
     this.#layout = layout;
@@ -106,6 +111,7 @@ export class BlockReuse {
     this.#picker = picker;
     this.#begin = parts.begin;
     this.#old = old;
+    this.#aheadBlocks = parts.aheadBlocks ?? AHEAD_BLOCKS;
     this.#mostBegun = Math.max(16, Math.floor(BEGUN_MEMORY_BYTES / (PLACE_BYTES * layout.blocksPerPiece)));
     const sample = Math.floor(SAMPLE_BYTES / layout.pieceLength);
     this.#sample = Math.max(LEAST_SAMPLE, Math.min(MOST_SAMPLE, sample));
@@ -133,14 +139,23 @@ export class BlockReuse {
     if (this.#isOver) return;
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     this.#mutedTicks++;
-    if (this.#isTriedLong(peers)) return this.#end(true);
+    const all = [...peers];
+    if (this.#isTriedLong(all)) return this.#end(true);
     for (const [piece, { peer, sinceMs }] of this.#asked) {
       // Who has much to do answers one after the other.
       if (nowMs - Math.max(sinceMs, this.#teller(peer).answeredMs) < HASH_TIMEOUT_MS) continue;
       this.#takeBack(piece);
       this.#refuse(piece, peer, MAX_LEAF_REJECTS);
     }
-    this.ask(peers);
+    this.ask(all);
+    for (const peer of all) {
+      const teller = this.#teller(peer.number);
+      teller.idleTicks = isIdle(peer) ? teller.idleTicks + 1 : 0;
+    }
+    // Others may tell of what these do not have, as fast as they can.
+    this.#feed(
+      all.filter((peer) => !this.#isTeller(peer) && this.#teller(peer.number).idleTicks > PATIENCE_TICKS),
+    );
   }
 
   /** Asks whoever can tell about the next pieces. To be called when somebody new can, and when there is room. */
@@ -148,19 +163,21 @@ export class BlockReuse {
     if (this.#isOver) return;
     const all = [...peers].filter((peer) => peer.isGreeted && peer.pieces?.count !== 0);
     for (const { nowMs } of all) this.#nowMs = Math.max(this.#nowMs, nowMs);
-    const tellers = all.filter((peer) => peer.isV2 && this.#teller(peer.number).restUntilMs <= this.#nowMs);
+    const tellers = all.filter((peer) => this.#isTeller(peer));
+    let { room, isAhead } = this.#room();
+    // What was begun may be slow peers' alone: who has nothing to do of that does not wait for them.
+    const asked = isAhead ? tellers.filter(isIdle) : tellers;
     // In turns, so that none has all the work while others could share it.
-    let room = this.#room();
     for (let isAsked = true; room > 0 && isAsked;) {
       isAsked = false;
-      for (const peer of tellers) {
+      for (const peer of asked) {
         if (room === 0 || !this.#askNext(peer)) continue;
         room--;
         isAsked = true;
       }
     }
     this.#letGoOfRefused(all, tellers);
-    if (room === 0 || this.#matching.size > 0) this.#mutedTicks = 0;
+    if (room === 0 || isAhead || this.#matching.size > 0) this.#mutedTicks = 0;
     if (this.#mutedTicks > PATIENCE_TICKS) this.#feedStarved(all.filter((peer) => !tellers.includes(peer)));
     this.#look();
   }
@@ -208,8 +225,8 @@ export class BlockReuse {
     await this.#ended;
   }
 
-  /** How many more may be under way: as far ahead of the line as is worth it. */
-  #room(): number {
+  /** How many more may be under way, and whether it is as far ahead of the line as is worth it. */
+  #room(): { room: number; isAhead: boolean } {
     let begun = 0;
     let free = 0;
     for (const active of this.#picker.active) {
@@ -217,8 +234,8 @@ export class BlockReuse {
       free += active.free;
     }
     const underWay = this.#asked.size + this.#matching.size;
-    if (free >= AHEAD_BLOCKS) return 0;
-    return Math.max(0, Math.min(MOST_UNDER_WAY, this.#mostBegun - begun) - underWay);
+    const room = Math.max(0, Math.min(MOST_UNDER_WAY, this.#mostBegun - begun) - underWay);
+    return { room, isAhead: free >= this.#aheadBlocks };
   }
 
   #askNext(peer: PeerCore): boolean {
@@ -266,7 +283,10 @@ export class BlockReuse {
   }
 
   #teller(number: number): Teller {
-    const teller = this.#tellers.get(number) ?? { waiting: 0, answeredMs: 0, rejects: 0, restUntilMs: 0 };
+    const teller = this.#tellers.get(number) ?? {
+      ...{ waiting: 0, answeredMs: 0, rejects: 0 },
+      ...{ restUntilMs: 0, idleTicks: 0 },
+    };
     this.#tellers.set(number, teller);
     return teller;
   }
@@ -278,6 +298,11 @@ export class BlockReuse {
       if (peer.isGreeted && peer.pieces?.count !== 0) return ++this.#tries > TRY_TICKS;
     }
     return false;
+  }
+
+  /** Whether it may be asked for hashes. */
+  #isTeller(peer: PeerCore): boolean {
+    return peer.isV2 && this.#teller(peer.number).restUntilMs <= this.#nowMs;
   }
 
   /** Some were asked for the piece's leaves in vain, or all who could be. */
@@ -292,10 +317,13 @@ export class BlockReuse {
 
   /** Whoever gives blocks is not kept waiting by those who do not tell hashes. */
   #feedStarved(mute: readonly PeerCore[]): void {
-    if (!this.#picker.takeStarved()) return;
-    let left = Math.max(1, Math.floor(STARVED_BYTES / this.#layout.pieceLength));
     // A web seed is no peer, and has everything.
-    for (const peer of [...mute, { pieces: undefined }]) {
+    if (this.#picker.takeStarved()) this.#feed([...mute, { pieces: undefined }]);
+  }
+
+  #feed(peers: readonly Pick<PeerCore, "pieces">[]): void {
+    let left = Math.max(1, Math.floor(STARVED_BYTES / this.#layout.pieceLength));
+    for (const peer of peers) {
       for (; left > 0; left--) {
         const piece = this.#picker.nextHeld(peer, (n) => !this.#asked.has(n as PieceIndex));
         if (piece === undefined) break;
@@ -349,6 +377,11 @@ export class BlockReuse {
       isInVain,
     });
   }
+}
+
+/** Whether it would send, and is asked for nothing. */
+function isIdle({ choked, interested, snubbed, askedCount }: PeerCore): boolean {
+  return !choked && interested && !snubbed && askedCount === 0;
 }
 
 /** Some of them, any. */

@@ -16,7 +16,7 @@ import { seeded } from "./seeded.ts";
 const TORRENT = new FixtureTorrent("v2", 65_536, [20 * 65_536]);
 
 /** A reuse of a copy that has the first block of each piece. */
-function world() {
+function world(options: { aheadBlocks?: number } = {}, isLikely = true) {
   const { layout } = TORRENT;
   const layers = TORRENT.layers()!;
   const picker = new Picker({
@@ -43,18 +43,22 @@ function world() {
       begun.push(piece);
       picker.begin(piece);
     },
-    old: old.blocks(),
+    old: old.blocks(isLikely),
+    ...options,
   });
   const work = () => tasks.splice(0).forEach((task) => task());
   return { picker, reuse, old, begun, work };
 }
 
-/** What it needs of a peer. */
-function someone(number: number, options: { isV2?: boolean } = {}) {
+/** What it needs of a peer. An idle one is asked for no blocks. */
+function someone(number: number, options: { isV2?: boolean; isIdle?: boolean } = {}) {
   const asked: HashSpan[] = [];
-  const { isV2 = true } = options;
+  const { isV2 = true, isIdle = false } = options;
   const out = { hashSpan: (_: number, span: HashSpan) => void asked.push(span) };
-  const core = { number, isGreeted: true, isV2, nowMs: 0, pieces: undefined, has: () => true, out };
+  const core = {
+    ...{ number, isGreeted: true, isV2, nowMs: 0, pieces: undefined, has: () => true, out },
+    ...{ choked: false, interested: true, snubbed: false, askedCount: isIdle ? 0 : 1 },
+  };
   return { asked, peer: core as unknown as PeerCore };
 }
 
@@ -125,4 +129,34 @@ Deno.test("BlockReuse.close() gives all back, and believes no answer that comes 
   assert.equal(reuse.onHashes(peer, second, TORRENT.answer(second)!), true);
   work();
   assert.deepEqual([begun, old.isEnded, picker.held, picker.missing], [[], true, 0, 20]);
+});
+
+Deno.test("BlockReuse asks nobody who is busy once enough is begun, and who is idle all the same", () => {
+  const { reuse, work } = world({ aheadBlocks: 8 });
+  const [slow, idle] = [someone(1), someone(2, { isIdle: true })];
+  reuse.ask([slow.peer]);
+  for (const span of slow.asked.splice(0)) reuse.onHashes(slow.peer, span, TORRENT.answer(span)!);
+  work();
+  reuse.ask([slow.peer, idle.peer]);
+  assert.deepEqual([slow.asked.length, idle.asked.length], [0, MAX_LEAF_REQUESTS_SENT]);
+});
+
+Deno.test("BlockReuse lets pieces go for who is idle and tells no hashes, though another tells some", () => {
+  const { reuse, picker, work } = world();
+  const [teller, idle] = [someone(1), someone(2, { isV2: false, isIdle: true })];
+  const peers = [teller.peer, idle.peer];
+  for (let ms = 0; ms < 5000; ms += 1000) {
+    assert.equal(picker.missing > 0, ms > 3000, `${ms} ms`);
+    reuse.tick(peers, ms);
+    const span = teller.asked.shift()!;
+    reuse.onHashes(teller.peer, span, TORRENT.answer(span)!);
+    work();
+  }
+});
+
+Deno.test("BlockReuse.tick() asks somebody who comes as an iterator's first", () => {
+  const { reuse } = world({}, false);
+  const { asked, peer } = someone(1);
+  reuse.tick([peer].values(), 0);
+  assert.equal(asked.length, MAX_LEAF_REQUESTS_SENT);
 });
