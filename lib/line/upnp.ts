@@ -39,7 +39,7 @@ export function parseSearchAnswer(bytes: Uint8Array, from: string): string | und
 
 /** The first service of a description that maps ports; undefined when there is none at the device's own address. */
 export function findControl(description: string, location: string): Control | undefined {
-  for (const [, service = ""] of description.matchAll(/<service>(.*?)<\/service>/gs)) {
+  for (const service of servicesIn(description)) {
     const type = textOf(service, "serviceType");
     const path = textOf(service, "controlURL");
     if (type === undefined || !SERVICES.has(type) || path === undefined) continue;
@@ -49,6 +49,17 @@ export function findControl(description: string, location: string): Control | un
     }
   }
   return undefined;
+}
+
+/** What is between each <service> and the next end of one: each character is looked at once, whatever a router sends. */
+function* servicesIn(description: string): Generator<string> {
+  for (let end = 0;;) {
+    const begin = description.indexOf(SERVICE, end);
+    if (begin < 0) return;
+    end = description.indexOf(SERVICE_END, begin);
+    if (end < 0) return;
+    yield description.slice(begin + SERVICE.length, end);
+  }
 }
 
 /** An order as SOAP: the body of a POST. */
@@ -69,7 +80,16 @@ export function encodeOrder(
 
 /** An element's text; undefined when it is not there or longer than anything we ask for. */
 export function textOf(xml: string, name: string): string | undefined {
-  return new RegExp(`<${name}>\\s*([^<]{1,300}?)\\s*</${name}>`).exec(xml)?.[1];
+  const begin = `<${name}>`;
+  for (let at = xml.indexOf(begin); at >= 0; at = xml.indexOf(begin, at)) {
+    at += begin.length;
+    const end = xml.indexOf("<", at);
+    if (end < 0) return undefined;
+    if (!xml.startsWith(`</${name}>`, end)) continue;
+    const text = xml.slice(at, end).trim();
+    if (text !== "" && text.length <= MAX_TEXT_CHARS) return text;
+  }
+  return undefined;
 }
 
 /** Why an order was refused, for people. */
@@ -81,6 +101,8 @@ export function refusalIn(xml: string, status: number): string {
 /** The router takes mappings without an end only. */
 export const ONLY_PERMANENT = "725";
 
+const SERVICE = "<service>";
+const SERVICE_END = "</service>";
 const SERVICES: ReadonlySet<string> = new Set([
   "urn:schemas-upnp-org:service:WANIPConnection:1",
   "urn:schemas-upnp-org:service:WANIPConnection:2",
@@ -91,5 +113,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   718: "another machine has that port",
   [ONLY_PERMANENT]: "it takes mappings without an end only",
 };
+/** Longer than any URL, address or type of service that a router names. */
+const MAX_TEXT_CHARS = 300;
 /** A datagram of a few headers. */
 const MAX_ANSWER_BYTES = 2048;

@@ -58,6 +58,15 @@ Deno.test("findControl() finds the first service that maps ports, of either vers
   assert.equal(findControl("<service>".repeat(1000), at), undefined);
 });
 
+Deno.test("findControl() and textOf() look at each character once, whatever a router sends", () => {
+  const at = "http://10.9.0.1:5000/rootDesc.xml";
+  // Tried from each place to the end, any of these would take minutes.
+  assert.equal(findControl("<service>".repeat(200_000), at), undefined);
+  assert.equal(textOf(`<a>${" ".repeat(200_000)}`, "a"), undefined);
+  assert.equal(textOf("<a>".repeat(200_000), "a"), undefined);
+  assert.equal(textOf(`<a>${" ".repeat(200_000)}</a><a><a> b\n</a>`, "a"), "b");
+});
+
 Deno.test("encodeOrder() is SOAP with the service's name; textOf() and refusalIn() read the answers", () => {
   const control = { url: "http://h/", service: "urn:s:1" };
   const { headers, body } = encodeOrder(control, "DeletePortMapping", {
