@@ -37,9 +37,7 @@ export function subjectOf(word: string, files: Files): Subject {
  * @throws {UsageError} For wallets.ldb: no command has business with it.
  */
 export function fileSubject(path: string, files: Files): FileSubject {
-  if (basename(path).toLowerCase() === "wallets.ldb") {
-    throw new UsageError(`${path} holds keys: nano-snap never opens it`);
-  }
+  refuseWallets(path, files);
   const facts = files.stat(path);
   if (facts === undefined) throw new PathUnusable(`Cannot read ${path}: there is no such file`);
   if (facts.kind !== "file") throw new PathUnusable(`Cannot read ${path}: it is no regular file`);
@@ -61,8 +59,9 @@ export function fileSubject(path: string, files: Files): FileSubject {
   return { kind: "unknown", path };
 }
 
-/** @throws {PathUnusable | MetainfoInvalid} */
+/** @throws {PathUnusable | MetainfoInvalid} @throws {UsageError} For wallets.ldb. */
 export function readTorrent(path: string, files: Files): Metainfo {
+  refuseWallets(path, files);
   const size = files.stat(path)?.size ?? 0;
   if (size > MAX_TORRENT_BYTES) {
     throw new MetainfoInvalid(`the file has ${size} bytes, more than ${MAX_TORRENT_BYTES}`);
@@ -70,4 +69,10 @@ export function readTorrent(path: string, files: Files): Metainfo {
   const bytes = files.read(path, MAX_TORRENT_BYTES);
   if (bytes === undefined) throw new PathUnusable(`Cannot read ${path}: there is no such file`);
   return parseTorrent(bytes);
+}
+
+/** By its name, and by where that leads: a link may be called anything. */
+function refuseWallets(path: string, files: Files): void {
+  const names = [path, files.realPath(path) ?? path].map((one) => basename(one).toLowerCase());
+  if (names.includes("wallets.ldb")) throw new UsageError(`${path} holds keys: nano-snap never opens it`);
 }

@@ -120,12 +120,14 @@ Deno.test("inspect refuses what is not there, not known, or holds keys", async (
   Deno.writeTextFileSync(world.path("x"), "something else");
   Deno.writeTextFileSync(world.path("d.torrent"), "d4:infode");
   Deno.writeTextFileSync(world.path("wallets.ldb"), "");
+  Deno.symlinkSync("wallets.ldb", world.path("data.ldb.link"));
   const cases: [word: string, exitCode: number, why: RegExp][] = [
     [world.path("nothing"), 6, /there is no such file/],
     [world.root, 6, /it is no regular file/],
     [world.path("x"), 4, /does not begin as a torrent, an archive or a ledger/],
     [world.path("d.torrent"), 4, /^nano-snap: Cannot use the torrent/],
     [world.path("wallets.ldb"), 2, /holds keys: nano-snap never opens it/],
+    [world.path("data.ldb.link"), 2, /holds keys: nano-snap never opens it/],
     ["magnet:?dn=x", 2, /magnet/],
   ];
   for (const [word, exitCode, why] of cases) {
