@@ -23,7 +23,7 @@ export async function lookAtNode(look: NodeLook): Promise<Finding[]> {
     home = findHome("live", undefined, look);
   } catch (error) {
     if (!(error instanceof SnapError)) throw error;
-    return [ok("node", `no node's folder is known here: ${error.message}`)];
+    return [ok("node", error.message)];
   }
   const state = stateOf(look.programs, home);
   const version = await versionOf(state, look);

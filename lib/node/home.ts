@@ -48,12 +48,12 @@ export function findHome(network: Network, given: string | undefined, around: Su
     throw new PathUnusable(
       `Cannot find the node's folder of the ${network} network: there is no ${
         candidates.join(", no ")
-      }; name it with --install=DIR`,
+      }; name it with get --install=DIR`,
     );
   }
   if (second !== undefined) {
     throw new PathUnusable(
-      `Cannot tell which node is meant: there are ${first} and ${second}; name one with --install=DIR`,
+      `Cannot tell which node is meant: there are ${first} and ${second}; name one with get --install=DIR`,
     );
   }
   return homeAt(around.files, first);

@@ -79,7 +79,7 @@ export function startCommand(files: Files, programs: Programs, home: NodeHome, i
   if (programs.find("docker") !== undefined) {
     return "docker start NAME, with the name of the node's container";
   }
-  return `nano_node --daemon${path} (or: docker start NAME, with the name of the node's container)`;
+  return `nano_node --daemon${path} (or as it was started before: nano_node is not on PATH here)`;
 }
 
 /** The first service that runs nano_node, by name. */

@@ -54,3 +54,24 @@ Deno.test(
     assert.deepEqual(await asked(0, 0, elsewhere), []);
   },
 );
+
+Deno.test("lookAtNode() says once that there is no node's folder, and which command takes one", async () => {
+  const home = Deno.makeTempDirSync();
+  try {
+    const findings = await lookAtNode({
+      files: { ...systemFiles, stat: (path) => path.startsWith(home) ? systemFiles.stat(path) : undefined },
+      env: { HOME: home },
+      target: "x86_64-unknown-linux-gnu",
+      access: {} as Access,
+      programs: {} as Programs,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
+    const text =
+      `Cannot find the node's folder of the live network: there is no ${home}/Nano, no /var/nanocurrency/Nano; ` +
+      "name it with get --install=DIR";
+    assert.deepEqual(findings, [{ name: "node", verdict: "ok", text, remedy: undefined }]);
+  } finally {
+    Deno.removeSync(home, { recursive: true });
+  }
+});

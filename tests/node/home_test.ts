@@ -91,9 +91,9 @@ Deno.test("findHome() refuses none, two, and what is no folder, each by name", (
     const cases: [() => unknown, RegExp][] = [
       [
         () => findHome("live", undefined, around),
-        /there are .*ann\/Nano and .*\/Nano; name one with --install=DIR/,
+        /there are .*ann\/Nano and .*\/Nano; name one with get --install=DIR/,
       ],
-      [() => find(home, undefined, "test"), /there is no .*NanoTest, no .*; name it with --install=DIR/],
+      [() => find(home, undefined, "test"), /there is no .*NanoTest, no .*; name it with get --install=DIR/],
       [() => find(home, join(home, "gone")), /gone: no such folder/],
       [() => find(home, join(home, "file")), /file: it is no folder/],
     ];
