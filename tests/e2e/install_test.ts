@@ -5,13 +5,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { need } from "../interop/support.ts";
 import { canMakeCertificates, makeCertificate } from "./tls.ts";
 import { Release as AnyRelease, ReleaseKey, sha256 } from "./release_server.ts";
 
 const ROOT = join(import.meta.dirname ?? ".", "..", "..");
 const INSTALLER = join(ROOT, "install.sh");
 const ASSET = "nano-snap-linux-x64";
-const SHELLS: readonly (readonly string[])[] = [["dash"], ["bash"], ["busybox", "sh"]];
+const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]] as const;
 
 /** What the installer itself calls, besides curl or wget. */
 const TOOLS = "sh cat chmod cp getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum tail uname".split(
@@ -141,12 +142,9 @@ if (noNoexec) say("install_test: skipped on a noexec folder: mounting one is not
 const noOpenssl = !canMakeCertificates();
 if (noOpenssl) say("install_test: skipped with signatures and https: openssl 3 is not installed");
 
-const noShellcheck = onPath("shellcheck") === undefined;
-if (noShellcheck) say("install_test: skipped shellcheck: it is not installed");
-
 Deno.test({
   name: "install.sh has nothing that shellcheck would say, as any POSIX shell",
-  ignore: noShellcheck,
+  ignore: need("shellcheck"),
   async fn() {
     const options = { args: ["--shell=sh", INSTALLER] };
     const { code, stdout } = await new Deno.Command("shellcheck", options).output();
@@ -156,8 +154,7 @@ Deno.test({
 
 for (const shell of SHELLS) {
   const name = shell.join(" ");
-  const isMissing = Deno.build.os === "windows" || onPath(shell[0]!) === undefined;
-  if (isMissing) say(`install_test: skipped for ${name}: ${shell[0]} is not installed`);
+  const isMissing = Deno.build.os === "windows" || need(shell[0]);
 
   /** One case, with a fresh sandbox and server. */
   const test = (
@@ -235,7 +232,7 @@ for (const shell of SHELLS) {
     // busybox has a wget inside, whatever PATH says.
     if (shell[0] === "busybox") return;
     assertRefused(await go({ env: { PATH: box.pathOfOnly() } }), 1, /neither curl nor wget/);
-  }, onPath("wget") === undefined);
+  }, need("wget"));
 
   test("refuses a wrong checksum and keeps what was there", async (box, release, go) => {
     await (release.putAll(), go());

@@ -29,11 +29,14 @@ const PACKAGES = {
   seccomp: "python3-seccomp",
   openssl: "openssl",
   busybox: "busybox",
+  bash: "bash",
+  dash: "dash",
   ip: "iproute2",
   miniupnpd: "miniupnpd",
   nft: "nftables",
   opentracker: "opentracker",
   shellcheck: "shellcheck",
+  wget: "wget",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
