@@ -64,3 +64,18 @@ Deno.test("readFixtureOptions() has a size and a name for everything", () => {
   });
   for (const size of ["63K", "1001G", "much", "-1"]) assert.throws(() => fixture({ size }), UsageError, size);
 });
+
+Deno.test("readFixtureOptions() takes the format from the ending of --out, and refuses another beside it", () => {
+  const cases = [["a.7z", "7z"], ["b/A.TAR.ZST", "tar.zst"], ["data.ldb", "ldb"], ["a.zip", "tar.zst"], [
+    "x7z",
+    "tar.zst",
+  ]];
+  for (const [out, format] of cases) assert.equal(fixture({ out }).format, format, out);
+  assert.equal(fixture({ out: "a.7z", format: "7z" }).format, "7z");
+  assert.equal(fixture({ out: "a.zip", format: "ldb" }).format, "ldb");
+  assert.throws(() => fixture({ out: "a.7z", format: "tar.zst" }), (error) => {
+    assert.ok(error instanceof UsageError);
+    assert.equal(error.message, '--out "a.7z" is the name of a 7z, --format is tar.zst');
+    return true;
+  });
+});
