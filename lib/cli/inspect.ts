@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { CliContext } from "./context.ts";
-import { addLearnOptions, openLearner, readLearnOptions } from "./learn_options.ts";
+import { addLearnOptions, openLearner, readLearnOptions, refuseLearnOptions } from "./learn_options.ts";
 import { inspectJson, inspectText } from "./inspect_result.ts";
 import { addViewOptions, Inputs, readDataDir, readViewSettings } from "./options.ts";
 import { withView } from "./run_view.ts";
@@ -28,7 +28,9 @@ export function addInspect(program: Command, context: CliContext): void {
     const inputs = new Inputs(command.opts(), context.env);
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const options = { word, full: inputs.isOn("--full") };
-    const network = inputs.isOn("--fetch") ? readLearnOptions(inputs, readDataDir(inputs)) : undefined;
+    const isAsking = inputs.isOn("--fetch");
+    if (!isAsking) refuseLearnOptions(inputs, "--fetch", ["--data-dir"]);
+    const network = isAsking ? readLearnOptions(inputs, readDataDir(inputs)) : undefined;
     const [{ inspect }, machine] = await Promise.all([import("../inspect/inspect.ts"), context.machine()]);
     const found = await withView(settings, context, async (report) => {
       if (network === undefined) return await inspect(options, machine, report, context.signal);

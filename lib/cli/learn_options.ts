@@ -1,6 +1,7 @@
 // Flags and variables of asking peers what a torrent is, for the commands that fetch nothing.
 
 import type { Command } from "commander";
+import { UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { Learner, LearnOptions } from "../mirror/learn.ts";
 import type { Machine } from "../mirror/machine.ts";
@@ -51,6 +52,24 @@ export function readLearnOptions(inputs: Inputs, dataDir: string): LearnSettings
   return { options, warnings };
 }
 
+/**
+ * Refuses flags that say whom to ask, where nobody is. Variables are let be: they are meant for other commands too.
+ *
+ * @param needed What would have it ask: "--fetch".
+ * @param more Other flags that only this gives a meaning.
+ * @throws {UsageError}
+ */
+export function refuseLearnOptions(inputs: Inputs, needed: string, more: readonly string[] = []): void {
+  const given = [
+    ...[...TEXTS, ...more].filter((flag) => inputs.text(flag) !== undefined),
+    ...LISTS.filter((flag) => inputs.list(flag).length > 0),
+    ...SWITCHES.filter((name) => inputs.isOff(name)).map((name) => `--no-${name}`),
+  ];
+  if (given.length > 0) {
+    throw new UsageError(`${given[0]} has no effect without ${needed}: nobody is asked`);
+  }
+}
+
 /** The network's code is loaded only now: most calls need none of it. */
 export async function openLearner(
   { options, warnings }: LearnSettings,
@@ -63,4 +82,8 @@ export async function openLearner(
   return new Learner(options, machine, report, signal);
 }
 
+/** All that `addLearnOptions` adds. */
+const TEXTS = ["--port", "--timeout"];
+const LISTS = ["--bind", "--dht-bootstrap", "--peer", "--seed-peer", "--tracker"];
+const SWITCHES = ["dht", "trackers", "lsd"];
 const TIMEOUT_MS = 120_000;

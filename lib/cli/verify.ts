@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 import type { VerifyOptions } from "../inspect/verify.ts";
 import type { CliContext } from "./context.ts";
 import { ToldFailure } from "./failure.ts";
-import { addLearnOptions, openLearner, readLearnOptions } from "./learn_options.ts";
+import { addLearnOptions, openLearner, readLearnOptions, refuseLearnOptions } from "./learn_options.ts";
 import { addViewOptions, Inputs, readAuthority, readSalt, readViewSettings } from "./options.ts";
 import { withView } from "./run_view.ts";
 import { readSource } from "./source_options.ts";
@@ -36,14 +36,14 @@ export function addVerify(program: Command, context: CliContext): void {
     const settings = readViewSettings(inputs, context.stderrIsTerminal);
     const path = resolve(word);
     const options = { path, ...readOptions(inputs) };
+    const { torrent } = options;
+    const isAsking = torrent !== undefined && torrent.kind !== "torrent";
+    if (!isAsking) refuseLearnOptions(inputs, "--latest, --magnet or --info-hash");
     const [{ verify }, machine] = await Promise.all([import("../inspect/verify.ts"), context.machine()]);
     const isFolder = machine.files.stat(path)?.kind === "directory";
     const network = readLearnOptions(inputs, isFolder ? path : dirname(path));
-    const { torrent } = options;
     const verified = await withView(settings, context, async (report) => {
-      if (torrent === undefined || torrent.kind === "torrent") {
-        return await verify(options, machine, report, context.signal);
-      }
+      if (!isAsking) return await verify(options, machine, report, context.signal);
       await using others = await openLearner(network, machine, report, context.signal);
       return await verify(options, machine, report, context.signal, others);
     });

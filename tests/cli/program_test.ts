@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Command } from "commander";
+import { addLearnOptions } from "../../lib/cli/learn_options.ts";
 import { runCli, withCommand } from "../../lib/cli/program.ts";
 import { failureOf } from "../../lib/cli/failure.ts";
 import { InvariantBroken, NotEnoughSpace, PathUnusable } from "../../lib/errors.ts";
@@ -154,4 +156,40 @@ Deno.test("failureOf() calls what has no sentence of its own our bug, with its s
 Deno.test("failureOf() lets no stranger's name in a message steer the terminal", () => {
   const { text } = failureOf(new PathUnusable("Cannot use \x1b[2J\nx\x9b"));
   assert.equal(text, "nano-snap: Cannot use \\x1b[2J\\x0ax\\x9b\n");
+});
+
+Deno.test("runCli() refuses words of whom to ask where nobody is asked, exit code 2", async () => {
+  const network = [
+    "--port 1",
+    "--bind ::1",
+    "--dht-bootstrap h:1",
+    "--no-dht",
+    "--tracker http://h/",
+    "--no-trackers",
+  ];
+  const flags = [...network, "--peer h:1", "--seed-peer h:1", "--no-lsd", "--timeout 5"];
+  const cases = [
+    ...flags.map((flag) => [`inspect data.ldb ${flag}`, flag, "--fetch"]),
+    ["inspect data.ldb --data-dir here", "--data-dir", "--fetch"],
+    ...flags.map((flag) => [`verify data.ldb ${flag}`, flag, "--latest, --magnet or --info-hash"]),
+    ["verify a.7z --torrent a.torrent --peer h:1", "--peer", "--latest, --magnet or --info-hash"],
+  ];
+  for (const [words = "", flag = "", needed = ""] of cases) {
+    const { exitCode, stderr } = await said(words);
+    const [name] = flag.split(" ");
+    assert.equal(stderr, `nano-snap: ${name} has no effect without ${needed}: nobody is asked\n`, words);
+    assert.equal(exitCode, 2, words);
+  }
+  // With somebody to ask they get as far as the machine, which this test has none of.
+  for (const words of [`inspect ${"ab".repeat(20)} --fetch`, "verify a.7z --latest"]) {
+    for (const flag of flags) assert.equal((await said(`${words} ${flag}`)).exitCode, 6, `${words} ${flag}`);
+  }
+});
+
+Deno.test("every word that says whom inspect and verify ask is among those that are refused", async () => {
+  for (const option of addLearnOptions(new Command("any")).options) {
+    const word = option.required ? "h:1" : "";
+    const { exitCode, stderr } = await said(`inspect data.ldb ${option.long} ${word}`);
+    assert.deepEqual([exitCode, stderr.includes(`${option.long} has no effect`)], [2, true], stderr);
+  }
 });
