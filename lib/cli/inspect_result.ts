@@ -145,6 +145,7 @@ function magnetFacts({ infoHashV1, infoHashV2, publicKey, salt, name, trackers, 
 
 function linesOf(name: string, value: Fact): [string, string][] {
   if (value === null) return [];
+  if (name === "all entries") return [[name, value === true ? "yes" : FIRST_ONLY]];
   if (typeof value === "number" && name === "size") return [[name, `${formatBytes(value)} (${value} bytes)`]];
   if (typeof value !== "object") return [[name, String(value)]];
   return value.map((one, i) => [i === 0 ? name : "", typeof one === "string" ? one : recordText(one)]);
@@ -158,4 +159,6 @@ function recordText(record: Readonly<Record<string, string | number | null>>): s
   return `${name}${size === null || size === undefined ? "" : `, ${size} bytes`}${others.join("")}`;
 }
 
+/** For people; `all_entries` says it to programs. */
+const FIRST_ONLY = "no, the first only: a packed tar or file is not unpacked to be listed";
 const NAME_COLUMNS = 24;

@@ -100,6 +100,10 @@ Deno.test("inspect of an archive lists it without unpacking", async () => {
     entries: [{ name: "data.ldb", size: null, packed_size: null, crc32: null }],
     all_entries: false,
   });
+  assert.match(
+    (await run("inspect", path)).stdout,
+    /^all entries {2,}no, the first only: a packed tar or file is not unpacked to be listed$/m,
+  );
   assert.deepEqual(world.names(), ["data.ldb", "data.ldb.gz"]);
 });
 
