@@ -151,7 +151,12 @@ class Run {
       this.#tell({ infoHash: target.name, seq: candidate?.item.seq });
       this.#tidyLanded(target, candidate);
       const current = this.#alreadyCurrent(target, candidate);
-      if (current !== undefined) return current;
+      if (current !== undefined) {
+        // Told here: while it was looked for, this was asked at each pointer that came.
+        const hash = shortHash(current.infoHash ?? current.infoHashV1 ?? target.name);
+        this.#note("info", `${hash} is already current, no update needed`);
+        return current;
+      }
       const ready = this.#ready(target);
       if (ready !== undefined) return await this.#putReady(ready, target, candidate);
       const whole = this.#wholeArchive(target);
@@ -301,7 +306,6 @@ class Run {
     if (installed === undefined) return undefined;
     const isLedger = this.#isLedger(installed);
     if (this.#options.extract ? installed.path !== this.#place.path : isLedger) return undefined;
-    this.#note("info", `${shortHash(installed.v2)} is already current, no update needed`);
     const published = this.#publishedMs(installed);
     return {
       path: installed.path,
