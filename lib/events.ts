@@ -124,7 +124,7 @@ export type RunEvent =
     readonly kind: "phase";
     readonly phase: Phase;
     readonly previous: Phase;
-    /** Who says so; mirror.watcher when it is not given. */
+    /** Who says so; the command's own when it is not given. */
     readonly logger?: string;
   }
   /** For status.json and metrics; people see none of it. What is named replaces what was known. */

@@ -26,7 +26,7 @@ export function addInspect(program: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async (word: string) => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "inspect");
     const options = { word, full: inputs.isOn("--full") };
     const isAsking = inputs.isOn("--fetch");
     if (!isAsking) refuseLearnOptions(inputs, "--fetch", ["--data-dir"]);

@@ -33,6 +33,8 @@ export interface ViewSettings {
   readonly format: LogFormat;
   readonly json: boolean;
   readonly color: boolean;
+  /** Whose name progress lines have, where the event has none. */
+  readonly logger: string;
 }
 
 /** What every networked command needs to know. */
@@ -88,8 +90,15 @@ export function addViewOptions(command: Command, json = "write the result as one
     .option("--no-color", "no colours (env NO_COLOR)");
 }
 
-/** @throws {UsageError} */
-export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): ViewSettings {
+/**
+ * @param logger See ViewSettings.
+ * @throws {UsageError}
+ */
+export function readViewSettings(
+  inputs: Inputs,
+  stderrIsTerminal: boolean,
+  logger = "mirror.watcher",
+): ViewSettings {
   const level = inputs.text("--log-level", "LOG_LEVEL");
   const format = inputs.text("--log-format");
   const noColor = inputs.variable("NO_COLOR");
@@ -98,6 +107,7 @@ export function readViewSettings(inputs: Inputs, stderrIsTerminal: boolean): Vie
     format: format === undefined ? "text" : parseChoice(format, ["text", "json"]),
     json: inputs.isOn("--json"),
     color: stderrIsTerminal && !inputs.isOff("color") && noColor === undefined,
+    logger,
   };
 }
 

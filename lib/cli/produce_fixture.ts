@@ -26,7 +26,7 @@ export function addProduceFixture(group: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "producer.fixture");
     const options = readFixtureOptions(inputs);
     const [{ makeFixture }, machine] = await Promise.all([
       import("../producer/fixture.ts"),

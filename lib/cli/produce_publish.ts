@@ -37,7 +37,7 @@ export function addProducePublish(group: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async (file: string) => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "producer.publish");
     const given = readPublishOptions(inputs, file);
     const [{ publishSnapshot }, machine] = await Promise.all([
       import("../producer/publish_snapshot.ts"),

@@ -49,7 +49,7 @@ export function addProduceRun(group: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "producer.run");
     const given = readRunOptions(inputs);
     const seedOptions = inputs.isOn("--seed") ? readSeedOptions(inputs) : undefined;
     const metrics = readMetricsAddress(inputs, METRICS_PORTS.producer);

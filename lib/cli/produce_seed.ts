@@ -45,7 +45,7 @@ export function addProduceSeed(group: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "producer.seeder");
     const given = readSeedOptions(inputs);
     const metrics = readMetricsAddress(inputs, METRICS_PORTS.producer);
     const [{ seed }, machine] = await Promise.all([import("../producer/seed.ts"), context.machine()]);

@@ -23,7 +23,7 @@ export function addProduceTorrent(group: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async (file: string) => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "producer.torrent");
     const options = { ...readTorrentOptions(inputs), path: resolve(file) };
     const [{ createTorrent }, machine] = await Promise.all([
       import("../producer/create.ts"),

@@ -23,6 +23,7 @@ export async function withView<T>(
     level: settings.level,
     format: settings.format,
     color: settings.color,
+    logger: settings.logger,
     bar: context.stderrIsTerminal && context.env["TERM"] !== "dumb",
     columns: context.columns,
     write: context.stderr,

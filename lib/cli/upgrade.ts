@@ -23,7 +23,7 @@ export function addUpgrade(program: Command, context: CliContext): void {
   command.addHelpText("after", MORE);
   command.action(async () => {
     const inputs = new Inputs(command.opts(), context.env);
-    const view = readViewSettings(inputs, context.stderrIsTerminal);
+    const view = readViewSettings(inputs, context.stderrIsTerminal, "upgrade");
     const wanted = readUpgradeOptions(inputs);
     const [{ upgrade }, { parseReleaseKey }, machine] = await Promise.all([
       import("../release/upgrade.ts"),

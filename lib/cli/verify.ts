@@ -33,7 +33,7 @@ export function addVerify(program: Command, context: CliContext): void {
   command.addHelpText("after", EXAMPLES);
   command.action(async (word: string) => {
     const inputs = new Inputs(command.opts(), context.env);
-    const settings = readViewSettings(inputs, context.stderrIsTerminal);
+    const settings = readViewSettings(inputs, context.stderrIsTerminal, "verify");
     const path = resolve(word);
     const options = { path, ...readOptions(inputs) };
     const { torrent } = options;

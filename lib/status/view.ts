@@ -12,6 +12,8 @@ export interface ViewOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;
+  /** Says what events tell that name no logger: long work, and most phases. */
+  readonly logger: string;
   /** Whether the stream is a terminal that can redraw a line. */
   readonly bar: boolean;
   readonly columns: () => number;
@@ -24,11 +26,13 @@ export class View {
   #log: Log;
   readonly #bar: Bar | undefined;
   readonly #clock: Clock;
+  readonly #logger: string;
   readonly #pacer = new LinePacer();
   #phase: Phase = "starting";
 
   constructor(options: ViewOptions) {
     this.#clock = options.clock;
+    this.#logger = options.logger;
     // A bar among JSON lines would make them unreadable for whoever asked for JSON.
     this.#bar = options.bar && options.format === "text" ? new Bar(options) : undefined;
     this.#makeLog = (level) =>
@@ -58,7 +62,7 @@ export class View {
         this.#bar?.clear();
         this.#log(
           "info",
-          event.logger ?? "mirror.watcher",
+          event.logger ?? this.#logger,
           `State transition: ${event.previous} → ${event.phase}`,
         );
         break;
@@ -76,7 +80,7 @@ export class View {
         const nowMs = this.#clock.nowMs();
         if (this.#bar !== undefined) {
           this.#bar.show(event, [formatShare(event.doneBytes, event.totalBytes)], nowMs);
-        } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", "mirror.watcher", workLine(event));
+        } else if (this.#pacer.isDue(event, nowMs)) this.#log("info", this.#logger, workLine(event));
         break;
       }
       case "facts":

@@ -125,7 +125,8 @@ Deno.test("produce torrent --json says one object on stdout and nothing else the
   });
   assert.deepEqual(parseMagnet(magnet).infoHashV2, info.infoHashV2);
   assert.deepEqual(parseMagnet(magnet).trackers, []);
-  assert.match(stderr, /Hashing: 100\.0%/);
+  assert.match(stderr, /\[producer\.torrent\] INFO: Hashing: 100\.0%/);
+  assert.doesNotMatch(stderr, /mirror\.watcher/);
 });
 
 Deno.test("produce torrent makes what its options ask for", async () => {

@@ -9,6 +9,7 @@ function watching(options: Partial<ViewOptions> = {}) {
     level: "info",
     format: "text",
     color: false,
+    logger: "mirror.watcher",
     bar: false,
     columns: () => 200,
     write: (text) => seen.text += text,
@@ -189,4 +190,13 @@ Deno.test("report() cuts the bar to the terminal's width", () => {
   const { view, plain } = watching({ bar: true, columns: () => 40 });
   view.report(work(1));
   assert.equal(plain().replaceAll(/\r|ESC\[K/g, "").length, 39);
+});
+
+Deno.test("report() names work and phases by the view's logger, where they have none of their own", () => {
+  const { view, lines } = watching({ logger: "verify" });
+  view.report(work(1_000_000));
+  view.report({ kind: "phase", phase: "seeding", previous: "starting" });
+  view.report({ kind: "phase", phase: "seeding", previous: "starting", logger: "producer.seeder" });
+  const names = lines().map((line) => /\[(.*?)\]/.exec(line)?.[1]);
+  assert.deepEqual(names, ["verify", "verify", "producer.seeder"]);
 });
