@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { ASSETS } from "../../lib/release/assets.ts";
 import { DENO_VERSION } from "../../deploy/toolchain.ts";
 import { sourceFiles } from "../../deploy/stage.ts";
-import { knownVariables } from "./program_facts.ts";
+import { knownVariables, mirrorVariables, NOT_IN_A_CONTAINER } from "./program_facts.ts";
 import { read, readYaml, ROOT } from "./tree.ts";
 
 const LINES = read("deploy/docker/Dockerfile").replaceAll(/\\\n\s*/g, "").split("\n")
@@ -77,6 +77,15 @@ Deno.test("compose.yaml hands upstream's variables to the program, and opens the
   for (const name of Object.keys(mirror!.environment)) assert.ok(knownVariables().has(name), name);
   for (const name of ["PRODUCER_SIGNING_PUBKEY", "DHT_SALT", "POLL_INTERVAL", "SEED_PEERS", "LOG_LEVEL"]) {
     assert.match(String(mirror!.environment[name]), new RegExp(`^\\$\\{${name}:-`));
+  }
+  // Its place and its ports are the container's own.
+  const own = ["DATA_DIR", "PORT", "METRICS_PORT", "METRICS_BIND"];
+  const variables = mirrorVariables();
+  assert.ok(variables.length > 15 && NOT_IN_A_CONTAINER.every((name) => variables.includes(name)));
+  for (const name of variables) {
+    if (own.includes(name)) continue;
+    const isPassedOn = String(mirror!.environment[name]).startsWith(`\${${name}:-`);
+    assert.equal(isPassedOn, !NOT_IN_A_CONTAINER.includes(name), name);
   }
   const port = "${MIRROR_HOST_PORT:-6881}";
   assert.equal(mirror!.environment["PORT"], port);

@@ -1,7 +1,7 @@
 // deploy/kubernetes, without a cluster: that names, ports and probes agree with one another and with the program.
 
 import assert from "node:assert/strict";
-import { isServed, knownVariables } from "./program_facts.ts";
+import { isServed, knownVariables, mirrorVariables, NOT_IN_A_CONTAINER } from "./program_facts.ts";
 import { readYaml } from "./tree.ts";
 
 // deno-lint-ignore no-explicit-any -- whatever the files say; each assertion is a check of its shape
@@ -93,6 +93,14 @@ Deno.test("every variable is one that the program reads, and a text", () => {
   }
   const mount = container.volumeMounts.find(({ name }: Thing) => name === "data").mountPath;
   assert.equal(variable("DATA_DIR"), mount);
+});
+
+Deno.test("every setting of a mirror that means something in a pod can be written into the ConfigMap", () => {
+  // Without metrics no probe would be answered.
+  const left = [...NOT_IN_A_CONTAINER, "METRICS_ENABLED"];
+  const given = container.env.map(({ name }: Thing) => name);
+  const open = mirrorVariables().filter((name) => !left.includes(name) && !given.includes(name));
+  assert.deepEqual(Object.keys(settings.data).toSorted(), open.toSorted());
 });
 
 Deno.test("the pod has no more rights than it needs, and as long to stop as the program takes", () => {

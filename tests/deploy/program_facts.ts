@@ -12,6 +12,21 @@ export function knownVariables(): Set<string> {
   return new Set([...sources.matchAll(/"([A-Z][A-Z_]{3,})"/g)].map(([, name = ""]) => name));
 }
 
+/** The variables that stand for a mirror's flags, by the page that is made of the program. */
+export function mirrorVariables(): string[] {
+  const [, section = ""] = /^## nano-snap swarm$(.*?)^## /ms.exec(read("docs/configuration.md")) ?? [];
+  return [...section.matchAll(/^\| `--[^|]*\| `([A-Z_]+)`/gm)].map(([, name = ""]) => name);
+}
+
+/** Those of them that mean nothing in a container: no router and no neighbour answers there, nor has it other programs. */
+export const NOT_IN_A_CONTAINER: readonly string[] = [
+  "PORT_MAPPING_ENABLED",
+  "LSD_ENABLED",
+  "ON_UPDATE",
+  "NANO_SNAP_ENV_FILE",
+  "NO_COLOR",
+];
+
 /** Whether a running instance answers this path over HTTP. */
 export function isServed(path: string): boolean {
   return pageOf(path, SEEDING) !== undefined;
