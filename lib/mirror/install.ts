@@ -9,7 +9,7 @@ import type { Report } from "../events.ts";
 import { findHome, type Network, type NodeHome } from "../node/home.ts";
 import { refuseRunning, startCommand, stateOf } from "../node/running.ts";
 import { Staging } from "../node/staging.ts";
-import { recover } from "../node/swap.ts";
+import { keepStray, recover } from "../node/swap.ts";
 import { formatVersion, installedVersion } from "../node/version.ts";
 import { get } from "./get.ts";
 import { type InstallMachine, type InstallWish, NodePlace } from "./node_place.ts";
@@ -51,6 +51,14 @@ export async function install(
   if (refusal !== undefined) throw refusal;
   using staging = Staging.open(machine, home);
   const left = recover(files, staging);
+  const stray = keepStray(files, staging, left, machine.clock.unixMs());
+  if (stray !== undefined) {
+    note(
+      report,
+      `An earlier run was stopped while it replaced ${home.ledger}, which is another one since: ` +
+        `the ledger before is kept as ${stray}`,
+    );
+  }
   const nodeVersion = await installedVersion(programs, where.nodeBinary, machine.clock, signal);
   if (nodeVersion !== undefined) note(report, `The node's program here is ${formatVersion(nodeVersion)}`);
   const place = new NodePlace({ machine, home, wish, staging, left, nodeVersion, report, signal });

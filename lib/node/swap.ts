@@ -86,6 +86,28 @@ export function recover(files: Files, staging: Staging): Left {
   return { kind: "nothing" };
 }
 
+/**
+ * Sees to the ledger that a run without a backup has set aside and was killed over, when `recover` could not: somebody has
+ * put another one in its place since. That one is the user's; the one that was set aside becomes a backup.
+ *
+ * @returns Its new name; undefined when there is none.
+ */
+export function keepStray(files: Files, staging: Staging, left: Left, unixMs: number): string | undefined {
+  const { old, home: { ledger } } = staging;
+  // With the new one in its place it is what finish() takes away.
+  if (left.kind === "swapped" && staging.keptPath(left.staged) === old) return undefined;
+  const stray = files.stat(old);
+  if (stray?.kind !== "file") return undefined;
+  const now = files.stat(ledger);
+  if (now?.device === stray.device && now.inode === stray.inode) {
+    files.remove(old);
+    return undefined;
+  }
+  const name = backupName(files, ledger, unixMs);
+  files.rename(old, name);
+  return name;
+}
+
 /** A name for the old ledger that nothing has yet. @param unixMs Its day is the name's. */
 export function backupName(files: Files, ledger: string, unixMs: number): string {
   const day = new Date(unixMs).toISOString().slice(0, 10);

@@ -5,7 +5,7 @@ import { systemAccess } from "../../lib/io/access.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { Staging, type StagingMachine } from "../../lib/node/staging.ts";
-import { backupName, recover, swap } from "../../lib/node/swap.ts";
+import { backupName, keepStray, recover, swap } from "../../lib/node/swap.ts";
 
 /** What changes something, by the names of the ports. */
 const CHANGES = ["writeAtomic", "writeNew", "rename", "link", "remove", "removeAll", "makeDir"] as const;
@@ -50,6 +50,7 @@ export function playSwap(machine: StagingMachine, play: Play): string | undefine
   const home = findHome("live", directory, { files, env: {}, target: "linux" });
   using staging = Staging.open(machine, home);
   const left = recover(files, staging);
+  keepStray(files, staging, left, Date.UTC(2026, 10, 22));
   // As installed.json, which is written before the last records of the swap go.
   const installed = `${directory}.installed`;
   if (left.kind === "nothing" && files.stat(installed) !== undefined) return undefined;

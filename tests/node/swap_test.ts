@@ -83,6 +83,10 @@ function fastFolder(): string {
 
 class Stopped extends Error {}
 
+function playedBefore({ path }: Folder): boolean {
+  return systemFiles.stat(`${path}.installed`) !== undefined;
+}
+
 /** Changes of `play`, the one numbered `at` and, with `forGood`, all that come after it refused. */
 function playUntil(folder: Folder, one: Case, at: number, forGood: boolean): "done" | "stopped" {
   let count = 0;
@@ -166,6 +170,31 @@ Deno.test("swap() gives the old ledger back to a node that starts at any look", 
     folder.mustBeDone(one);
   }
 });
+
+for (const hasLinks of [true, false]) {
+  const one = { hasOld: true, backup: false, hasLinks };
+  Deno.test(`keepStray() makes a backup of what a killed run set aside, once the ledger is replaced by hand, ${nameOf(one)}`, () => {
+    let strays = 0;
+    for (let at = 1;; at++) {
+      assert.ok(at < MOST_STEPS);
+      using folder = new Folder(one);
+      const end = playUntil(folder, one, at, true);
+      if (end === "done") break;
+      const isAside = namesIn(folder.path).includes(".nano-snap-install/data.ldb.old");
+      Deno.writeTextFileSync(`${folder.ledger}.mine`, "put there by hand");
+      Deno.renameSync(`${folder.ledger}.mine`, folder.ledger);
+      // As `get`, which would see that the file is not the one that it wrote down.
+      if (playedBefore(folder)) Deno.removeSync(`${folder.path}.installed`);
+      assert.equal(playUntil(folder, one, Infinity, true), "done", `step ${at}`);
+      assert.equal(folder.content, NEW);
+      const kept = isAside ? ["data.ldb.bak-2026-11-22"] : [];
+      assert.deepEqual(namesIn(folder.path), ["data.ldb", ...kept, "wallets.ldb"], `step ${at}`);
+      for (const name of kept) assert.equal(Deno.readTextFileSync(join(folder.path, name)), OLD);
+      strays += kept.length;
+    }
+    assert.ok(strays > 1);
+  });
+}
 
 Deno.test("backupName() takes no name that something has", () => {
   using folder = new Folder({ hasOld: true, backup: true, hasLinks: true });
