@@ -73,7 +73,10 @@ export async function planInstall(
     signal,
   });
   const size = files.stat(home.ledger)?.size;
-  const problems = [...refusals(machine, home, wish), ...found.refusals];
+  const problems = [...refusals(machine, home, wish)];
+  // Who has its lock open is seen without taking it.
+  if ((programs.holders([staging.lock]) ?? []).length > 0) problems.push(staging.heldByAnother());
+  problems.push(...found.refusals);
   if (found.space !== undefined) {
     try {
       refuseForSpace(found.space);

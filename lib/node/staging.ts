@@ -44,6 +44,8 @@ export class Staging implements Disposable {
   readonly ledger: string;
   /** Where the ledger before goes when no backup is wanted. */
   readonly old: string;
+  /** Held by the run that installs. */
+  readonly lock: string;
   readonly owner: Owner | undefined;
   readonly #record: string;
   readonly #machine: StagingMachine;
@@ -56,6 +58,7 @@ export class Staging implements Disposable {
     this.partial = join(this.folder, "data.ldb.partial");
     this.ledger = join(this.folder, "data.ldb");
     this.old = join(this.folder, "data.ldb.old");
+    this.lock = join(this.folder, LOCK);
     this.#record = join(this.folder, "staged.json");
     this.owner = machine.access.ownerOf(home.directory);
   }
@@ -66,12 +69,10 @@ export class Staging implements Disposable {
     const { folder, owner } = staging;
     machine.files.makeDir(folder);
     machine.access.give(folder, owner, 0o700);
-    staging.#lock = machine.files.lock(join(folder, LOCK), "nano-snap get --install");
-    if (staging.#lock === undefined) {
-      throw new DirectoryHeld(`Cannot install into ${home.directory}: another run is installing there`);
-    }
+    staging.#lock = machine.files.lock(staging.lock, "nano-snap get --install");
+    if (staging.#lock === undefined) throw staging.heldByAnother();
     try {
-      machine.access.give(join(folder, LOCK), owner, 0o600);
+      machine.access.give(staging.lock, owner, 0o600);
     } catch (error) {
       staging.#release();
       throw error;
@@ -82,6 +83,11 @@ export class Staging implements Disposable {
   /** To read only: nothing is made, nothing is locked. */
   static look(machine: StagingMachine, home: NodeHome): Staging {
     return new Staging({ ...machine, files: unwritten(machine.files) }, home);
+  }
+
+  /** What a run is told while another one has the lock. */
+  heldByAnother(): DirectoryHeld {
+    return new DirectoryHeld(`Cannot install into ${this.home.directory}: another run is installing there`);
   }
 
   /** What lies ready, or is in its place already; undefined when nothing that can be gone on with does. */

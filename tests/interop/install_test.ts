@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
+import { systemFiles } from "../../lib/io/files.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
 import { NodeFolder, openAsNode, statOf } from "./node_folder.ts";
 import { needStage, type Published, Stage } from "./stage.ts";
@@ -182,5 +183,32 @@ Deno.test({
     const [said = "", error = ""] = stdout.trimEnd().split("\n");
     assert.equal(JSON.parse(said).holders[0].pid, node.pid);
     assert.equal(JSON.parse(error).error.code, "node_running");
+  },
+});
+
+Deno.test({
+  name: "get --install --dry-run tells that another run installs there, and ends with 9 as that run would",
+  ignore,
+  async fn() {
+    await using stage = await Stage.open();
+    await stage.publish({ blocks: NEW, pieceSize: MIB });
+    const folder = await NodeFolder.make(stage.temp.join("Nano"), OLD);
+    const staging = join(folder.path, ".nano-snap-install");
+    Deno.mkdirSync(staging);
+    const lock = systemFiles.lock(join(staging, "lock"), "nano-snap get --install");
+    try {
+      await using run = stage.get([`--install=${folder.path}`, "--dry-run"]);
+      const { code, stdout } = await run.finished();
+      assert.equal(code, 9);
+      const [said = ""] = stdout.split("\n");
+      const refusal = { error: "directory_held", exit_code: 9 };
+      const [{ message, ...rest }] = JSON.parse(said).refusals;
+      assert.deepEqual(rest, refusal);
+      assert.match(message, /another run is installing there/);
+    } finally {
+      lock?.release();
+    }
+    await using free = install(stage, folder, ["--dry-run"]);
+    assert.deepEqual((await answerOf(free))["refusals"], []);
   },
 });
