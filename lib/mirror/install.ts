@@ -3,10 +3,11 @@
 //
 //   folder -> RocksDB? owner? running? -> staging folder and its lock -> what a killed run left -> get -> what is next
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { PathUnusable, SnapError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { findHome, type Network, type NodeHome } from "../node/home.ts";
+import { isMountPoint } from "../node/mount_point.ts";
 import { refuseRunning, startCommand, stateOf } from "../node/running.ts";
 import { Staging } from "../node/staging.ts";
 import { keepStray, recover } from "../node/swap.ts";
@@ -69,7 +70,7 @@ export async function install(
 
 /** Why nothing can be installed there now; empty when it can. */
 export function refusals(
-  { access, programs }: InstallMachine,
+  { access, files, programs }: InstallMachine,
   home: NodeHome,
   { force }: InstallWish,
 ): SnapError[] {
@@ -87,6 +88,16 @@ export function refusals(
       new PathUnusable(
         `Cannot install into ${home.directory}: it belongs to user ${owner.uid}, and this is user ${self.uid}; ` +
           `say the same as that user (sudo -u '#${owner.uid}' ...) or as root`,
+      ),
+    );
+  }
+  if (home.hasLedger && isMountPoint(files, home.ledger)) {
+    found.push(
+      new PathUnusable(
+        `Cannot install into ${home.directory}: its ${
+          basename(home.ledger)
+        } is mounted by itself, and what is mounted ` +
+          "cannot be replaced; mount the folder that it is in instead of the file, or name the folder that it comes from",
       ),
     );
   }
