@@ -4,44 +4,36 @@
 //   dialed:   our handshake ------> theirs ------> greeted ------> closed
 //   accepted: theirs -> owner found -> our answer -> greeted ----> closed
 //
-// Blocks pass through `onPiece` straight to the owner, as views into the receive buffer.
+// Blocks pass through `onPiece` straight to the owner, as views into the receive buffer. The extension protocol is
+// peer_extensions.ts's; what its messages change of the connection is changed here.
 
 import { equalBytes } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
-import {
-  encodeExtensionHandshake,
-  encodeMetadata,
-  type ExtensionHandshake,
-  OUR_EXTENSIONS,
-  parseDontHave,
-  parseExtensionHandshake,
-  parseMetadata,
-  parsePex,
-  parseUploadOnly,
-} from "./extension.ts";
+import type { ExtensionHandshake } from "./extension.ts";
 import { answerTo, dialWith, encodeHandshake, type Handshake, speaksV2 } from "./handshake.ts";
 import {
   HANDSHAKE_TIMEOUT_MS,
   KEEP_ALIVE_MS,
-  MAX_PEX_PER_MINUTE,
-  MAX_REQUESTS_HELD,
   MAX_SUGGESTED,
   MAX_WHOLE_SETS,
   SILENCE_TIMEOUT_MS,
 } from "./limits.ts";
+import { PeerExtensions } from "./peer_extensions.ts";
 import type { Introduction, PeerOwner, PeerSource } from "./peer_owner.ts";
 import { PieceSet } from "./piece_set.ts";
 import { RequestQueue } from "./request_queue.ts";
 import { type HashSpan, ID, WireWriter } from "./wire.ts";
 import { type WireHandler, WireReader } from "./wire_reader.ts";
 
+/** A connection, and what is known of the peer at its other end. */
 export class PeerCore implements WireHandler {
   readonly number: number;
   readonly endpoint: Endpoint;
   readonly source: PeerSource;
   readonly out: WireWriter = new WireWriter();
   readonly #reader: WireReader;
+  readonly #extensions: PeerExtensions = new PeerExtensions(this.out);
   readonly #findOwner: (handshake: Handshake) => PeerOwner<PeerCore> | undefined;
   #owner: PeerOwner<PeerCore> | undefined;
   #dialedWith: Uint8Array | undefined;
@@ -57,15 +49,12 @@ export class PeerCore implements WireHandler {
   #v2 = false;
   #extended = false;
   #dht = false;
-  #theirs: ExtensionHandshake | undefined;
   #peerId: Uint8Array | undefined;
   /** Messages about pieces that came before the metadata: replayed by `learnTorrent`. */
   #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
   #earlyHaves: number[] = [];
   #knowsTorrent = false;
   #saidPieces = false;
-  #pexMinuteMs = 0;
-  #pexCount = 0;
   #wholeSets = 0;
 
   /** What it has; undefined when it has everything. Empty until it says. */
@@ -176,17 +165,17 @@ export class PeerCore implements WireHandler {
   /** Where it can be dialed, as far as we know. */
   get dialable(): Endpoint | undefined {
     if (this.source !== "incoming") return this.endpoint;
-    const port = this.#theirs?.port;
+    const port = this.#extensions.theirs?.port;
     return port === undefined ? undefined : { host: this.endpoint.host, port };
   }
 
   /** What it called itself, for logs. */
   get client(): string {
-    return this.#theirs?.client ?? "unknown client";
+    return this.#extensions.theirs?.client ?? "unknown client";
   }
 
   get theirs(): ExtensionHandshake | undefined {
-    return this.#theirs;
+    return this.#extensions.theirs;
   }
 
   /** The time of the event that is being handled. */
@@ -214,7 +203,8 @@ export class PeerCore implements WireHandler {
     // A hash of unknown kind may have turned out to be the v2 one.
     this.#v2 ||= speaksV2(this.#owner!.introduction.hashes, this.#spoken!);
     this.requests = new RequestQueue(torrent.blocksPerPiece);
-    if (this.#theirs?.requestQueue !== undefined) this.requests.limit(this.#theirs.requestQueue);
+    const requestQueue = this.#extensions.theirs?.requestQueue;
+    if (requestQueue !== undefined) this.requests.limit(requestQueue);
     this.pieces = new PieceSet(torrent.pieceCount);
     const early = this.#early;
     if (early?.kind === "all") this.onHaveAll();
@@ -242,8 +232,7 @@ export class PeerCore implements WireHandler {
 
   /** We have everything now: it need not wait for anything of us that it lacks, nor offer us anything (BEP 21). */
   sayUploadOnly(): void {
-    const id = this.#theirs?.ids.upload_only ?? 0;
-    if (id !== 0) this.out.extended(id, UPLOAD_ONLY);
+    this.#extensions.sayUploadOnly();
   }
 
   setInterested(interested: boolean): void {
@@ -259,11 +248,8 @@ export class PeerCore implements WireHandler {
   }
 
   /** @returns Whether the peer takes ut_metadata. */
-  sendMetadata(message: Parameters<typeof encodeMetadata>[0]): boolean {
-    const id = this.#theirs?.ids.ut_metadata ?? 0;
-    if (id === 0) return false;
-    this.out.extended(id, encodeMetadata(message));
-    return true;
+  sendMetadata(message: Parameters<PeerExtensions["sendMetadata"]>[0]): boolean {
+    return this.#extensions.sendMetadata(message);
   }
 
   onHandshake(handshake: Handshake): void {
@@ -284,7 +270,7 @@ export class PeerCore implements WireHandler {
     this.#extended = handshake.extended;
     this.#dht = handshake.dht;
     this.#greeted = true;
-    if (this.#extended) this.#sendExtensionHandshake();
+    if (this.#extended) this.#extensions.sayHandshake(owner.introduction);
     owner.onGreeted(this);
     this.learnTorrent();
     this.sayPieces();
@@ -377,29 +363,24 @@ export class PeerCore implements WireHandler {
   onAllowedFast(): void {}
 
   onExtended(extension: number, payload: Uint8Array): void {
-    switch (extension) {
-      case 0: {
-        const theirs = parseExtensionHandshake(payload);
-        if (theirs === undefined) return;
-        // Later handshakes add to earlier ones (BEP 10).
-        const ids = { ...this.#theirs?.ids, ...theirs.ids };
-        this.#theirs = { ...this.#theirs, ...definedOnly(theirs), ids } as ExtensionHandshake;
-        this.uploadOnly = this.#theirs.uploadOnly ?? false;
-        if (theirs.requestQueue !== undefined) this.requests.limit(theirs.requestQueue);
-        return this.#owner!.onExtensions(this, this.#theirs);
+    const said = this.#extensions.read(extension, payload, this.#nowMs);
+    const owner = this.#owner!;
+    switch (said?.kind) {
+      case "handshake": {
+        const { latest, theirs } = said;
+        this.uploadOnly = theirs.uploadOnly ?? false;
+        if (latest.requestQueue !== undefined) this.requests.limit(latest.requestQueue);
+        return owner.onExtensions(this, theirs);
       }
-      case OUR_EXTENSIONS.ut_metadata:
-        return this.#owner!.onMetadata(this, parseMetadata(payload));
-      case OUR_EXTENSIONS.ut_pex:
-        this.#countPex();
-        return this.#owner!.onPex(this, parsePex(payload));
-      case OUR_EXTENSIONS.upload_only:
-        this.uploadOnly = parseUploadOnly(payload);
-        return this.#owner!.onUploadOnly(this);
-      case OUR_EXTENSIONS.lt_donthave:
-        return this.#loseHave(parseDontHave(payload));
-      default:
-        throw new WireFault("BEP 10", `extension ${extension} was not offered`);
+      case "metadata":
+        return owner.onMetadata(this, said.message);
+      case "pex":
+        return owner.onPex(this, said.peers);
+      case "upload-only":
+        this.uploadOnly = said.uploadOnly;
+        return owner.onUploadOnly(this);
+      case "dont-have":
+        return this.#loseHave(said.piece);
     }
   }
 
@@ -446,18 +427,6 @@ export class PeerCore implements WireHandler {
     }));
   }
 
-  #sendExtensionHandshake(): void {
-    const { client, listenPort, torrent, here } = this.#owner!.introduction;
-    const dict = encodeExtensionHandshake({
-      client,
-      requestQueue: MAX_REQUESTS_HELD,
-      port: listenPort,
-      metadataSize: torrent?.metadataSize,
-      uploadOnly: here?.isFull === true ? true : undefined,
-    });
-    this.out.extended(0, dict);
-  }
-
   #replacePieces(pieces: PieceSet | undefined): void {
     if (++this.#wholeSets > MAX_WHOLE_SETS) {
       throw new WireFault("BEP 6", "says again and again what all its pieces are");
@@ -479,20 +448,7 @@ export class PeerCore implements WireHandler {
       this.#owner!.onPieces(this, { kind: "dont-have", piece });
     }
   }
-
-  #countPex(): void {
-    if (this.#nowMs - this.#pexMinuteMs > 60_000) {
-      this.#pexMinuteMs = this.#nowMs;
-      this.#pexCount = 0;
-    }
-    if (++this.#pexCount > MAX_PEX_PER_MINUTE) throw new WireFault("BEP 11", "more PEX than allowed");
-  }
 }
 
-function definedOnly<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<T>;
-}
-
-const UPLOAD_ONLY = Uint8Array.of(1);
 /** Before the metadata is here a peer may say `have` as often as it gains a piece in that short time. */
 const MAX_EARLY_HAVES = 10_000;
