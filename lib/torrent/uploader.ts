@@ -3,7 +3,7 @@
 // that lie side by side are read at once, as far as they were asked for: nothing is read that nobody wants.
 
 import { SnapError } from "../errors.ts";
-import { Choker, type ChokerPeer, SEED_SLOTS, UPLOAD_SLOTS } from "./choker.ts";
+import { Choker, type ChokerPeer, RECHOKE_MS, SEED_SLOTS, UPLOAD_SLOTS } from "./choker.ts";
 import type { Download } from "./download.ts";
 import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
 import { MAX_REQUESTS_HELD, SEND_LOW_WATER_BYTES } from "./limits.ts";
@@ -34,6 +34,8 @@ interface Customer {
   pieceBytes: number;
   /** The piece that it asked for last. */
   askedPiece: number;
+  /** When it asked last. */
+  askedMs: number;
   isMidPiece: boolean;
 }
 
@@ -93,6 +95,7 @@ export class Uploader {
       piece: -1,
       pieceBytes: 0,
       askedPiece: -1,
+      askedMs: -Infinity,
       isMidPiece: false,
     });
   }
@@ -142,6 +145,7 @@ export class Uploader {
       this.#download.shown.has(index) && customer.queue.length < MAX_REQUESTS_HELD;
     if (!isTaken) return refuse(peer, piece, begin, length);
     customer.queue.push({ piece: index, begin, length });
+    customer.askedMs = peer.nowMs;
     if (index !== customer.askedPiece) this.#onBegun(customer, index);
     this.pump(peer, peer.nowMs);
   }
@@ -301,8 +305,12 @@ export class Uploader {
   }
 }
 
-function seenByChoker({ peer, connectedMs, gave, isMidPiece }: Customer, nowMs: number): ChokerPeer {
+function seenByChoker(customer: Customer, nowMs: number): ChokerPeer {
+  const { peer, connectedMs, gave, queue, askedMs } = customer;
   const { number, wanted, snubbed } = peer;
+  // Who asked for nothing for a round, and has all that it asked for, has the rest of its piece from elsewhere.
+  const isAsking = queue.length > 0 || peer.out.pending > 0 || nowMs - askedMs <= RECHOKE_MS;
+  const isMidPiece = customer.isMidPiece && isAsking;
   return { number, wanted, snubbed, downRate: gave.perSecond(nowMs), connectedMs, isMidPiece };
 }
 

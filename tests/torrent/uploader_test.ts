@@ -438,3 +438,23 @@ Deno.test("Uploader that seeds lets a peer have the rest of its piece, and then 
   assert.equal(waiting.peer.choking, false);
   assert.equal(customers.filter(({ peer }) => !peer.choking).length, SEED_SLOTS);
 });
+
+Deno.test("Uploader that seeds keeps no slot for the rest of a piece that nobody asked for since the last round", () => {
+  const customers = Array.from({ length: 2 * SEED_SLOTS }, (_, i) => new Customer(i + 1));
+  const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  uploader.rechoke(0);
+  const [silent, asking] = customers as [Customer, Customer];
+  const ask = (customer: Customer, block: number, nowMs: number) => {
+    customer.peer.received(0, nowMs);
+    uploader.onRequest(customer.peer, 5, block * BLOCK_BYTES, BLOCK_BYTES);
+    uploader.pump(customer.peer, nowMs);
+    customer.hear();
+  };
+  for (const customer of [silent, asking]) ask(customer, 0, 5000);
+  uploader.rechoke(10_000);
+  assert.deepEqual([silent.peer.choking, asking.peer.choking], [false, false], "within their pieces");
+  ask(asking, 1, 15_000);
+  uploader.rechoke(20_000);
+  assert.deepEqual([silent.peer.choking, asking.peer.choking], [true, false]);
+});
