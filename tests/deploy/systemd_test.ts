@@ -77,10 +77,49 @@ Deno.test("the producer's pair shares user, folder, settings and key; the timer 
   ) {
     assert.deepEqual(seed["Service"]![key], run["Service"]![key], key);
   }
-  assert.match(one(run, "Service", "ExecStartPost"), / start nano-snap-produce\.service$/);
+  assert.match(one(run, "Service", "ExecStartPost"), / start nano-snap-produce\.service; fi'$/);
   const timer = units.get("nano-snap-snapshot.timer")!;
   assert.ok(units.has("nano-snap-snapshot.timer".replace(".timer", ".service")));
   assert.equal(timer["Timer"]!["Unit"], undefined, "it starts the service of its own name");
+});
+
+Deno.test({
+  name: "a look for an archive starts the seeder that waited for its first one, and none that was stopped",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const unit = units.get("nano-snap-snapshot.service")!;
+    const [, script = ""] = /^\+\/bin\/sh -c '([^']+)'$/.exec(one(unit, "Service", "ExecStartPost")) ?? [];
+    const root = Deno.makeTempDirSync({ prefix: "nano-snap-systemd-" });
+    try {
+      const systemctl = `#!/bin/sh
+case $* in
+  "--quiet is-enabled nano-snap-produce.service") exit "$DISABLED" ;;
+  "show --property=ConditionResult --value nano-snap-produce.service") echo "$CONDITION" ;;
+  *) echo "$*" ;;
+esac
+`;
+      Deno.writeTextFileSync(`${root}/systemctl`, systemctl, { mode: 0o755 });
+      const started = "--no-block start nano-snap-produce.service\n";
+      for (
+        const [DISABLED, CONDITION, said] of [
+          ["0", "no", started],
+          ["0", "yes", ""],
+          ["1", "no", ""],
+          ["1", "yes", ""],
+        ] as const
+      ) {
+        // As systemd hands it over: a dollar is written twice.
+        const { code, stdout } = await new Deno.Command("/bin/sh", {
+          args: ["-c", script.replaceAll("$$", () => "$")],
+          env: { PATH: root, DISABLED, CONDITION },
+          clearEnv: true,
+        }).output();
+        assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, said], `${DISABLED} ${CONDITION}`);
+      }
+    } finally {
+      Deno.removeSync(root, { recursive: true });
+    }
+  },
 });
 
 /** A setting that is there once. */

@@ -26,7 +26,7 @@ async function systemRoot(path: string, change: (unit: string) => string = (unit
       change(Deno.readTextFileSync(join(UNITS, name))),
     );
   }
-  for (const program of ["usr/local/bin/nano-snap", "bin/kill", "bin/systemctl"]) {
+  for (const program of ["usr/local/bin/nano-snap", "bin/kill", "bin/sh"]) {
     Deno.writeTextFileSync(join(path, program), "#!/bin/sh\n", { mode: 0o755 });
   }
   await mustRun("cp", ["-a", "/usr/lib/systemd/system", join(path, "usr/lib/systemd/")]);
