@@ -14,7 +14,8 @@
 # NANO_SNAP_BASE_URL      where the files come from instead of GitHub: a folder with the files of one release, or the
 #                         root of a mirror with GitHub's paths. https only, except http from this machine and file:///
 #
-# Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum or signature, 6 path, 8 network.
+# Exit codes are nano-snap's own: 1 failure, 2 usage, 4 wrong checksum or signature, 5 not enough space,
+# 6 path, 8 network.
 #
 # Everything is in functions, and main is called last and in braces, so that half a script does nothing.
 
@@ -195,9 +196,19 @@ make_work_folder() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  printf '#!/bin/sh\nexit 0\n' >"$work/probe" || die 6 "cannot write to $folder: $OTHER_FOLDER"
+  if ! printf '#!/bin/sh\nexit 0\n' 2>/dev/null >"$work/probe"; then
+    check_room
+    die 6 "cannot write to $folder: $OTHER_FOLDER"
+  fi
   chmod 755 "$work/probe"
   "$work/probe" 2>/dev/null || die 6 "programs cannot run from $folder (mounted noexec?): $OTHER_FOLDER"
+}
+
+# After a failure: where not even a little more can be written, that is why, whatever the tool said of it.
+check_room() {
+  if has dd && [ -r /dev/zero ] && ! dd if=/dev/zero of="$work/room" bs=1024 count=64 2>/dev/null; then
+    die 5 "not enough space in $folder: make some, or $OTHER_FOLDER"
+  fi
 }
 
 readonly OTHER_FOLDER='choose another by NANO_SNAP_INSTALL_DIR=/some/folder'
@@ -211,6 +222,7 @@ fetch_sums() {
   if [ -n "$base" ] && fetch "$base/SHA256SUMS" "$work/SHA256SUMS"; then
     release=$base
   elif ! fetch "$release/SHA256SUMS" "$work/SHA256SUMS"; then
+    check_room
     die 8 "cannot fetch $release/SHA256SUMS: $(reason) (is there such a release?)"
   fi
   check_signature
@@ -249,11 +261,17 @@ fetch_program() {
   if [ -n "$packed_sum" ] && has gzip; then file=$asset.gz sum=$packed_sum; else file=$asset sum=$plain_sum; fi
   if [ -z "$sum" ]; then die 1 "gzip is missing here, and $release has $asset only as .gz"; fi
   say "Downloading $release/$file"
-  fetch "$release/$file" "$work/$file" || die 8 "cannot fetch $release/$file: $(reason)"
+  if ! fetch "$release/$file" "$work/$file"; then
+    check_room
+    die 8 "cannot fetch $release/$file: $(reason)"
+  fi
   must_be "$work/$file" "$sum" "$file"
   case $file in
     *.gz)
-      gzip -dc "$work/$file" >"$work/nano-snap" || die 4 "cannot unpack $file"
+      if ! gzip -dc "$work/$file" 2>"$work/why" >"$work/nano-snap"; then
+        check_room
+        die 4 "cannot unpack $file: $(reason)"
+      fi
       if [ -n "$plain_sum" ]; then must_be "$work/nano-snap" "$plain_sum" "the program in $file"; fi
       ;;
     *) mv "$work/$file" "$work/nano-snap" ;;

@@ -127,17 +127,21 @@ function onPath(name: string): string | undefined {
   });
 }
 
-/** Runs what follows with a folder, its first word, from which nothing runs. */
-const NOEXEC_AT = [
+/** Runs what follows with a file system of its own at a folder, its first word, after a command that may name it $0. */
+const mounted = (options: string, first = "true") => [
   "unshare",
   "--map-root-user",
   "--mount",
   "sh",
   "-c",
-  'mount -t tmpfs -o noexec tmpfs "$0" && exec "$@"',
+  `mount -t tmpfs -o ${options} tmpfs "$0" && ${first} && exec "$@"`,
 ];
+/** Nothing runs from there. */
+const NOEXEC_AT = mounted("noexec");
 const noNoexec = !succeeds([...NOEXEC_AT, "/tmp", "true"]);
-if (noNoexec) say("install_test: skipped on a noexec folder: mounting one is not allowed here");
+if (noNoexec) {
+  say("install_test: skipped on a noexec folder and on a full disk: mounting one is not allowed here");
+}
 
 const noOpenssl = !canMakeCertificates();
 if (noOpenssl) say("install_test: skipped with signatures and https: openssl 3 is not installed");
@@ -358,6 +362,32 @@ for (const shell of SHELLS) {
     Deno.mkdirSync(box.folder, { recursive: true });
     const ended = await go({ around: [...NOEXEC_AT, box.folder] });
     assertRefused(ended, 6, /programs cannot run from \S+ \(mounted noexec\?\)/);
+    assert.deepEqual(release.asked, []);
+  }, noNoexec);
+
+  test("says that a disk is full: at once, in the download, and in unpacking", async (box, release, go) => {
+    Deno.mkdirSync(box.folder, { recursive: true });
+    const sentence =
+      /^install\.sh: not enough space in \S+: make some, or choose another by NANO_SNAP_INSTALL_DIR=/;
+    const fetchers = onPath("wget") === undefined || shell[0] === "busybox" ? ["curl"] : ["curl", "wget"];
+    const paths = fetchers.map((fetcher) => box.pathOfOnly(fetcher, "dd", "mount", "unshare"));
+    // Chance is as large packed as it is; nothing at all packs well.
+    for (const fill of [() => Math.random() * 256, () => 0]) {
+      const script = new TextEncoder().encode("#!/bin/sh\necho nano-snap 1.2.3\nexit\n");
+      release.putAll("", Uint8Array.of(...script, ...Array.from({ length: 100_000 }, fill)));
+      for (const PATH of paths) {
+        assertRefused(await go({ around: [...mounted("size=64k"), box.folder], env: { PATH } }), 5, sentence);
+      }
+      const ended = await go({ around: [...mounted("size=1m"), box.folder] });
+      assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    }
+    // What fails with room left has failed for another reason.
+    release.cut(`/${ASSET}.gz`);
+    assertRefused(await go({ around: [...mounted("size=1m"), box.folder] }), 8, /cannot fetch/);
+
+    release.asked.length = 0;
+    const full = mounted("size=4k", 'echo >"$0/full"');
+    assertRefused(await go({ around: [...full, box.folder] }), 5, sentence);
     assert.deepEqual(release.asked, []);
   }, noNoexec);
 
