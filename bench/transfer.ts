@@ -164,6 +164,8 @@ class Scene implements AsyncDisposable {
     });
     const place = { torrent, content, folder, count: seeds };
     const theirSeeds = await startTheirSeeds(swarm, place);
+    // The first of all compiles our modules, which takes memory that no other run does.
+    if (needsOurSeed) await (await startOurSeeds({ ...place, count: 1 }))[Symbol.asyncDispose]();
     const ourSeeds = needsOurSeed ? parts.use(await startOurSeeds(place)) : undefined;
     const sha256 = sha256OfFile(content);
     const target = join(folder, "leech");
