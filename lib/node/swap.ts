@@ -88,9 +88,10 @@ export function recover(files: Files, staging: Staging): Left {
 
 /**
  * Sees to the ledger that a run without a backup has set aside and was killed over, when `recover` could not: somebody has
- * put another one in its place since. That one is the user's; the one that was set aside becomes a backup.
+ * put another one in its place since. That one is the user's; the one that was set aside becomes a backup. Where nothing
+ * is in its place, and no record says why, it goes back there.
  *
- * @returns Its new name; undefined when there is none.
+ * @returns The backup's name; undefined when there is none.
  */
 export function keepStray(files: Files, staging: Staging, left: Left, unixMs: number): string | undefined {
   const { old, home: { ledger } } = staging;
@@ -101,6 +102,10 @@ export function keepStray(files: Files, staging: Staging, left: Left, unixMs: nu
   const now = files.stat(ledger);
   if (now?.device === stray.device && now.inode === stray.inode) {
     files.remove(old);
+    return undefined;
+  }
+  if (now === undefined) {
+    files.rename(old, ledger);
     return undefined;
   }
   const name = backupName(files, ledger, unixMs);

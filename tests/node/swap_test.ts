@@ -7,7 +7,7 @@ import { DirectoryHeld, NodeRunning, PathUnusable } from "../../lib/errors.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { Staging } from "../../lib/node/staging.ts";
-import { backupName } from "../../lib/node/swap.ts";
+import { backupName, keepStray, recover } from "../../lib/node/swap.ts";
 import { namesIn, type Play, playSwap, SNAPSHOT, watchedMachine } from "./swap_steps.ts";
 
 const OLD = "the old ledger";
@@ -195,6 +195,18 @@ for (const hasLinks of [true, false]) {
     assert.ok(strays > 1);
   });
 }
+
+Deno.test("keepStray() puts the only ledger back, where no record tells of it any more", () => {
+  using folder = new Folder({ hasOld: true, backup: false, hasLinks: false });
+  const machine = watchedMachine(() => {});
+  const home = findHome("live", folder.path, { files: machine.files, env: {}, target: "linux" });
+  using staging = Staging.open(machine, home);
+  Deno.renameSync(folder.ledger, staging.old);
+  const left = recover(machine.files, staging);
+  assert.equal(keepStray(machine.files, staging, left, Date.UTC(2026, 10, 22)), undefined);
+  assert.equal(folder.content, OLD);
+  assert.deepEqual(namesIn(staging.folder), ["lock"]);
+});
 
 Deno.test("backupName() takes no name that something has", () => {
   using folder = new Folder({ hasOld: true, backup: true, hasLinks: true });
