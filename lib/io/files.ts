@@ -233,6 +233,9 @@ function tryLock(file: Deno.FsFile): boolean {
   return true;
 }
 
+/** Of a file that says it is empty: a machine's list of mounts may be long, and each read has its price. */
+const LEAST_READ_BYTES = 0xffff;
+
 /** Reads to the end whatever the size says: files of /proc say 0. */
 function readWhole(path: string, maxBytes: number): Uint8Array {
   // Opening a pipe or a device may wait for ever.
@@ -242,7 +245,8 @@ function readWhole(path: string, maxBytes: number): Uint8Array {
     const chunks: Uint8Array[] = [];
     let size = 0;
     for (;;) {
-      const chunk = new Uint8Array(Math.min(Math.max(file.facts().size - size, 0), maxBytes) + 1);
+      const left = Math.max(file.facts().size - size, LEAST_READ_BYTES);
+      const chunk = new Uint8Array(Math.min(left, maxBytes) + 1);
       const count = file.readAt(chunk, size);
       chunks.push(chunk.subarray(0, count));
       size += count;
