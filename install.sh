@@ -63,9 +63,12 @@ put_in() {
     try_program "$target"
     say "$target is already current: nano-snap $found."
   else
+    look_at_installed
+    keep_newer "$(version_of_sums)"
     fetch_program
     chmod 755 "$work/nano-snap"
     try_program "$work/nano-snap"
+    keep_newer "$found"
     mv -f "$work/nano-snap" "$target" || die 6 "cannot put nano-snap into $folder"
     say "Installed nano-snap $found as $target."
   fi
@@ -255,6 +258,77 @@ check_signature() {
 
 is_current() {
   [ -n "$plain_sum" ] && [ -f "$target" ] && [ -x "$target" ] && [ "$(sha256 "$target")" = "$plain_sum" ]
+}
+
+# The version of what is there already, in $installed; empty where nothing is, or nothing that runs and says one.
+look_at_installed() {
+  installed=
+  if [ -f "$target" ] && [ -x "$target" ]; then
+    installed=$("$target" version 2>/dev/null </dev/null) || installed=
+    case $installed in 'nano-snap '[0-9]*) ;; *) installed= ;; esac
+    installed=${installed#nano-snap }
+    installed=${installed%%[!0-9A-Za-z.+-]*}
+  fi
+}
+
+# keep_newer VERSION: ends here when that is older than what is there and nobody asked for it: a mirror that gives an old
+# release as the newest, signed as it is, must not bring back what was mended since.
+keep_newer() {
+  if [ -z "$version" ] && [ -n "$1" ] && [ -n "$installed" ] && is_older "$1" "$installed"; then
+    say "$target is nano-snap $installed, and the newest of $release is $1, an older one: nothing was done." \
+      "To have it all the same: NANO_SNAP_VERSION=$1"
+    say_next
+    exit 0
+  fi
+}
+
+# What the first line of SHA256SUMS says, "# nano-snap 1.2.3"; nothing when there is none.
+version_of_sums() {
+  sed -n "s/^# nano-snap \([0-9][0-9A-Za-z.+-]*\)$RETURN*\$/\1/p" "$work/SHA256SUMS" | sed -n 1p
+}
+
+# Whether the first version is older than the second (semver.org, 11), as lib/release/versions.ts has it: a pre-release
+# comes before its release, and what follows a "+" says nothing.
+is_older() {
+  first=${1%%+*} second=${2%%+*}
+  compare_words "${first%%-*}" "${second%%-*}"
+  if [ "$order" = same ]; then
+    case $first in *-*) first=${first#*-} ;; *) first= ;; esac
+    case $second in *-*) second=${second#*-} ;; *) second= ;; esac
+    if [ -n "$first" ] && [ -n "$second" ]; then
+      compare_words "$first" "$second"
+    elif [ -n "$first" ]; then
+      order=before
+    fi
+  fi
+  [ "$order" = before ]
+}
+
+# Two lists with dots between, in $order: before, same or after. Numbers come before words, the shorter list first.
+compare_words() {
+  left=$1. right=$2. order=same
+  while [ "$order" = same ] && [ -n "$left" ] && [ -n "$right" ]; do
+    a=${left%%.*} b=${right%%.*}
+    left=${left#*.} right=${right#*.}
+    if [ "$a" = "$b" ]; then continue; fi
+    case $a in '' | *[!0-9]*) a=w$a ;; *) a=$(sortable "$a") ;; esac
+    case $b in '' | *[!0-9]*) b=w$b ;; *) b=$(sortable "$b") ;; esac
+    if [ "$a" = "$b" ]; then continue; fi
+    if LC_ALL=C expr "$a" \< "$b" >/dev/null; then order=before; else order=after; fi
+  done
+  case $order/$left/$right in
+    same//?*) order=before ;;
+    same/?*/) order=after ;;
+  esac
+}
+
+# A number as a word that sorts as it counts, of any length: its digits' count, in letters, comes first.
+sortable() {
+  digits=$1
+  while :; do
+    case $digits in 0?*) digits=${digits#0} ;; *) break ;; esac
+  done
+  printf 'n%03d.%s' "${#digits}" "$digits"
 }
 
 fetch_program() {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { compareVersions } from "../../lib/release/versions.ts";
 import { need } from "../interop/support.ts";
 import { canMakeCertificates, makeCertificate } from "./tls.ts";
 import { Release as AnyRelease, ReleaseKey, sha256 } from "./release_server.ts";
@@ -15,9 +16,10 @@ const ASSET = "nano-snap-linux-x64";
 const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]] as const;
 
 /** What the installer itself calls, besides curl or wget. */
-const TOOLS = "sh cat chmod cp getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum tail uname".split(
-  " ",
-);
+const TOOLS = "sh cat chmod cp expr getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum tail uname"
+  .split(
+    " ",
+  );
 
 /** A program of this version. */
 function program(version = "1.2.3"): Uint8Array {
@@ -226,6 +228,64 @@ for (const shell of SHELLS) {
     assert.match(ended.stdout, /nano-snap is already current: nano-snap 1\.2\.3\./);
     assert.deepEqual(release.asked, ["/SHA256SUMS"]);
     assert.deepEqual({ ino, mtime }, pick(Deno.statSync(box.target)));
+  });
+
+  test("does not go back to an older release that is called the newest", async (box, release, go) => {
+    release.putAll("", program("1.3.0"));
+    await go();
+    // Known by the first line of the sums before a download, otherwise by the program itself.
+    for (const isNamed of [true, false]) {
+      release.putAll("", program("1.2.9"));
+      if (isNamed) release.named("1.2.9");
+      release.asked.length = 0;
+      const kept = await go();
+      assert.deepEqual([kept.code, kept.stderr], [0, ""]);
+      assert.match(
+        kept.stdout,
+        /^\S+\/nano-snap is nano-snap 1\.3\.0, and the newest of \S+ is 1\.2\.9, an older one: nothing was done\.$/m,
+      );
+      assert.match(kept.stdout, /^To have it all the same: NANO_SNAP_VERSION=1\.2\.9$/m);
+      assert.match(kept.stdout, /^Next: /m);
+      assert.deepEqual(release.asked, isNamed ? ["/SHA256SUMS"] : ["/SHA256SUMS", `/${ASSET}.gz`]);
+      assert.deepEqual(Deno.readFileSync(box.target), program("1.3.0"));
+      assert.deepEqual(box.left(), ["nano-snap"]);
+    }
+    const wanted = await go({ env: { NANO_SNAP_VERSION: "1.2.9" } });
+    assert.deepEqual([wanted.code, wanted.stderr], [0, ""]);
+    assert.deepEqual(Deno.readFileSync(box.target), program("1.2.9"));
+    // What does not run, or says nothing that could be compared, keeps nobody from a release.
+    for (const text of ["exit 1", "echo nano-snap dev", "echo hello"]) {
+      Deno.writeTextFileSync(box.target, `#!/bin/sh\n${text}\n`);
+      assert.equal((await go()).code, 0, text);
+      assert.deepEqual(Deno.readFileSync(box.target), program("1.2.9"));
+    }
+  });
+
+  test("knows which of two versions is older, as the program does", async (box, release, go) => {
+    release.putAll();
+    Deno.mkdirSync(box.folder, { recursive: true });
+    for (
+      const [here, there] of [
+        ["1.10.0", "1.9.9"],
+        ["1.2.3", "1.2.3-rc.1"],
+        ["1.2.3-rc.1", "1.2.3-beta"],
+        ["1.2.3-rc.10", "1.2.3-rc.9"],
+        ["1.2.3-a.x", "1.2.3-a.7"],
+        ["1.2.3-a.b", "1.2.3-a"],
+        ["99999999999999999999.0.0", "9999999999999999999.0.0"],
+        ["1.2.3+b", "1.2.3+a"],
+      ] as const
+    ) {
+      for (const [from, to] of [[here, there], [there, here]] as const) {
+        Deno.writeTextFileSync(box.target, `#!/bin/sh\necho "nano-snap ${from} (old)"\n`);
+        Deno.chmodSync(box.target, 0o755);
+        release.putAll("", program(to)).named(to);
+        const ended = await go();
+        assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+        const isOlder = compareVersions(to, from) < 0;
+        assert.equal(/an older one/.test(ended.stdout), isOlder, `${from} -> ${to}: ${ended.stdout}`);
+      }
+    }
   });
 
   test("works with only wget, and not with neither", async (box, release, go) => {
