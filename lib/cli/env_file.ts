@@ -47,7 +47,7 @@ export class EnvFile {
     }
     const text = parseUtf8(bytes ?? new Uint8Array());
     if (text === undefined) throw new UsageError(`${this.path} is no text in UTF-8`);
-    return { path: this.path, values: parseVariables(text, this.path) };
+    return { path: this.path, values: parseVariables(text, this.path), isMissing: bytes === undefined };
   }
 }
 

@@ -6,6 +6,8 @@ import type { Given } from "./values.ts";
 export interface FileVariables {
   readonly path: string;
   readonly values: ReadonlyMap<string, string>;
+  /** Whether there is no such file. */
+  readonly isMissing?: boolean;
 }
 
 /**

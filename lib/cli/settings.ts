@@ -1,5 +1,6 @@
 // The settings of a mirror: read at the start, and again at each SIGHUP where they lie in a file. What can change while it
-// runs then does, and a line says what did; what cannot is named. A file that makes no sense changes nothing.
+// runs then does, and a line says what did; what cannot is named. A file that makes no sense changes nothing, nor does
+// one that was there and is not any more: an editor may be putting another into its place.
 
 import { formatEndpoint } from "../endpoint.ts";
 import { PathUnusable, SnapError } from "../errors.ts";
@@ -37,6 +38,9 @@ export class Settings {
   /** The environment without what came into it from the file. */
   readonly #env: Readonly<Record<string, string | undefined>>;
   #current: MirrorSettings;
+  /** Whether the settings that hold are the file's. */
+  #isOfFile: boolean;
+  #isToldMissing = false;
   /** What was said of the next start. */
   #toldForNext = "";
 
@@ -45,6 +49,7 @@ export class Settings {
     const { flags, context: { env } } = sources;
     this.#file = EnvFile.named(new Inputs(flags, env));
     const { variables, warning } = this.#readAtStart();
+    this.#isOfFile = variables?.isMissing === false;
     this.#env = variables === undefined ? env : withoutFile(env, variables);
     const settings = this.#read(variables);
     const { warnings } = settings;
@@ -71,7 +76,15 @@ export class Settings {
       report({ kind: "note", level, logger: "mirror.watcher", text });
     let next: MirrorSettings;
     try {
-      next = this.#read(this.#file.read(this.#sources.files));
+      const variables = this.#file.read(this.#sources.files);
+      if (variables.isMissing === true && this.#isOfFile) {
+        if (!this.#isToldMissing) note("warning", `${this.#file.path} is not there: ${KEPT}`);
+        this.#isToldMissing = true;
+        return undefined;
+      }
+      next = this.#read(variables);
+      this.#isOfFile = variables.isMissing === false;
+      this.#isToldMissing = false;
     } catch (error) {
       if (!(error instanceof SnapError)) throw error;
       note("warning", `The settings stay as they were: ${error.message}`);
@@ -125,6 +138,8 @@ export class Settings {
     };
   }
 }
+
+const KEPT = "the settings stay as they were (to be rid of them, make it empty or restart)";
 
 function liveOf(options: FollowOptions): LiveSettings {
   const names = Object.keys(LIVE) as (keyof LiveSettings)[];

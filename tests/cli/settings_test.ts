@@ -78,6 +78,39 @@ Deno.test("Settings leaves all as it was where the file makes no sense, in one s
   }
 });
 
+Deno.test("Settings keeps what held while a file that may be missing is away, and says so once", () => {
+  const { settings, change, told } = open("UP_LIMIT=5M\n", { flags: { envFile: "-/x.env" } });
+  const away = [
+    "warning: /x.env is not there: the settings stay as they were " +
+    "(to be rid of them, make it empty or restart)",
+  ];
+  assert.equal(change(undefined), undefined);
+  assert.deepEqual(told, away);
+  assert.equal(change(undefined), undefined);
+  assert.deepEqual(told, []);
+  assert.equal(settings.current.options.upLimit, 5e6);
+  // A wrong one is no end of it.
+  change("UP_LIMIT=fast\n");
+  assert.match(told.join(), /^warning: The settings stay as they were: UP_LIMIT /);
+  change(undefined);
+  assert.deepEqual(told, []);
+  assert.equal(change("UP_LIMIT=6M\n")?.upLimit, 6e6);
+  assert.deepEqual(told, ["info: Settings read again from /x.env: up limit 6.0 MB/s"]);
+  change(undefined);
+  assert.deepEqual(told, away);
+  assert.equal(change("")?.upLimit, undefined);
+  assert.deepEqual(told, ["info: Settings read again from /x.env: up limit none"]);
+});
+
+Deno.test("Settings without the file that may be missing are those of the environment until it comes", () => {
+  const { change, told } = open(undefined, { flags: { envFile: "-/x.env" }, env: { UP_LIMIT: "5M" } });
+  assert.equal(change(undefined)?.upLimit, 5e6);
+  assert.deepEqual(told, ["info: Settings read again from /x.env: nothing has changed"]);
+  change("DOWN_LIMIT=1M\n");
+  change(undefined);
+  assert.match(told.join(), /^warning: \/x\.env is not there/);
+});
+
 Deno.test("Settings names what needs a restart, once, and again when it is another", () => {
   const { change, told } = open("PORT=7000\n");
   change("PORT=7001\nDATA_DIR=/elsewhere\nUP_LIMIT=1M\n");
