@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
+import { overwriting } from "./damage.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
 import { Liar, type Script, SCRIPTS, truthOf } from "./liars.ts";
 import { nanoSnap } from "./stage.ts";
@@ -197,11 +198,11 @@ const BAD_ARCHIVES: Record<string, { make: string; why: RegExp }> = {
     why: /"data\.ldb" is a link/,
   },
   "7z with a wrong CRC": {
-    make: `7zz a -mx=0 a.7z data.ldb && ${flip("a.7z", 1_000_000)} && mv a.7z archive`,
+    make: `7zz a -mx=0 a.7z data.ldb && ${overwriting("a.7z", 1_000_000)} && mv a.7z archive`,
     why: /does not match the checksum in it/,
   },
   "7z with damaged data": {
-    make: `7zz a -mx=1 a.7z data.ldb && ${flip("a.7z", 1_000_000)} && mv a.7z archive`,
+    make: `7zz a -mx=1 a.7z data.ldb && ${overwriting("a.7z", 1_000_000)} && mv a.7z archive`,
     why: /checksum|data is damaged/,
   },
   "7z with what is no ledger": {
@@ -341,11 +342,6 @@ function v2(
   const tree = `9:file treed${name.length}:${name}${file}e`;
   const extra = filler === "" ? "" : `6:filler${filler.length}:${filler}`;
   return `d${tree}${extra}12:meta versioni2e4:name${name.length}:${name}12:piece lengthi${pieceLength}ee`;
-}
-
-/** Shell: overwrites eight bytes of a file, in which random ones will not be the same. */
-function flip(file: string, at: number): string {
-  return `printf '\\125\\252\\125\\252\\125\\252\\125\\252' | dd of=${file} bs=1 seek=${at} conv=notrunc status=none`;
 }
 
 /** Bytes that look random and are the same each time. */

@@ -10,6 +10,7 @@ import type { Extracted } from "../../lib/extract/extractor.ts";
 import { placeLedger } from "../../lib/extract/place.ts";
 import { WorkerExtractor } from "../../lib/io/extract_client.ts";
 import { systemFiles } from "../../lib/io/files.ts";
+import { overwriting } from "./damage.ts";
 import { type LedgerFixture, ledgerFixture } from "./ledger_fixture.ts";
 import { mustRun, need, sha256OfFile, type TempDir, tempDir } from "./support.ts";
 
@@ -108,13 +109,16 @@ const HOSTILE: Record<string, { make: string; why: RegExp }> = {
     why: /it is encrypted/,
   },
   "7z, cut": { make: seven("truncate -s -1000 a.7z"), why: /cut short: \d+ of \d+ bytes/ },
-  "7z, byte flipped in the data": { make: seven(flip("a.7z", 1_000_000)), why: /checksum|data is damaged/ },
+  "7z, byte flipped in the data": {
+    make: seven(overwriting("a.7z", 1_000_000)),
+    why: /checksum|data is damaged/,
+  },
   "7z, byte flipped in stored data": {
-    make: `7zz a -mx=0 a.7z data.ldb && ${flip("a.7z", 1_000_000)} && mv a.7z archive`,
+    make: `7zz a -mx=0 a.7z data.ldb && ${overwriting("a.7z", 1_000_000)} && mv a.7z archive`,
     why: /does not match the checksum in it/,
   },
   "7z, byte flipped in the header": {
-    make: seven(flip("a.7z", "$(($(stat -c %s a.7z) - 40))")),
+    make: seven(overwriting("a.7z", "$(($(stat -c %s a.7z) - 40))")),
     why: /header is damaged|cannot be read|refuses it/,
   },
   "7z with bytes after it": { make: seven("echo garbage >> a.7z"), why: /8 bytes after its end/ },
@@ -168,11 +172,11 @@ const HOSTILE: Record<string, { make: string; why: RegExp }> = {
   },
   "tar.gz, cut": { make: "tar -czf archive data.ldb && truncate -s 1000000 archive", why: /ends too early/ },
   "ldb.zst, byte flipped": {
-    make: `zstd -q data.ldb -o archive && ${flip("archive", 1_000_000)}`,
+    make: `zstd -q data.ldb -o archive && ${overwriting("archive", 1_000_000)}`,
     why: /zstd stream/,
   },
   "ldb.gz, byte flipped": {
-    make: `gzip -1 -c data.ldb > archive && ${flip("archive", 1_000_000)}`,
+    make: `gzip -1 -c data.ldb > archive && ${overwriting("archive", 1_000_000)}`,
     why: /gzip stream/,
   },
   "ldb.zst with bytes after it": {
@@ -349,11 +353,6 @@ class Stage implements AsyncDisposable {
 /** A .7z of the ledger, changed by a shell line. */
 function seven(change: string): string {
   return `7zz a -mx=1 a.7z data.ldb && ${change} && mv a.7z archive`;
-}
-
-/** Shell: overwrites eight bytes of a file, in which random ones will not be the same. */
-function flip(file: string, at: number | string): string {
-  return `printf '\\125\\252\\125\\252\\125\\252\\125\\252' | dd of=${file} bs=1 seek=${at} conv=notrunc status=none`;
 }
 
 /** The same .7z, its header (not packed) declaring another size for the file, with the checksums put right. */

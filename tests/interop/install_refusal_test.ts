@@ -18,6 +18,34 @@ async function refused(stage: Stage, words: readonly string[], code: number): Pr
   return JSON.parse(result.stdout.trimEnd().split("\n").at(-1)!).error.message;
 }
 
+/** A published snapshot, and a node's folder on a disk of a size of its own. */
+class SmallDisk implements AsyncDisposable {
+  private constructor(
+    readonly stage: Stage,
+    readonly published: Published,
+    /** Where it is mounted. */
+    readonly path: string,
+    readonly folder: NodeFolder,
+    readonly open: AsyncDisposableStack,
+  ) {}
+
+  /** @param bytesFor Its size. */
+  static async make(bytesFor: (published: Published) => number): Promise<SmallDisk> {
+    await using open = new AsyncDisposableStack();
+    const stage = open.use(await Stage.open());
+    const published = await stage.publish({ blocks: NEW, pieceSize: MIB });
+    const path = stage.temp.join("disk");
+    Deno.mkdirSync(path);
+    open.use(await mountSmallDisk(path, bytesFor(published)));
+    const folder = await NodeFolder.make(join(path, "Nano"), OLD);
+    return new SmallDisk(stage, published, path, folder, open.move());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.open.disposeAsync();
+  }
+}
+
 async function mustBeAsBefore(stage: Stage, folder: NodeFolder, published: Published): Promise<void> {
   assert.deepEqual(folder.names(), ["data.ldb"]);
   folder.mustBeUntouched();
@@ -28,14 +56,10 @@ Deno.test({
   name: "get --install looks at the room for archive and ledger before the first byte, and says what helps",
   ignore: ignore || cannotMount(),
   async fn() {
-    await using stage = await Stage.open();
-    const published = await stage.publish({ blocks: NEW, pieceSize: MIB });
-    const disk = stage.temp.join("disk");
-    Deno.mkdirSync(disk);
     // Room for the ledger, and not for the archive beside it; 64 MiB stay free.
-    await using _disk = await mountSmallDisk(disk, published.ledger.size + 66 * MIB);
-    const folder = await NodeFolder.make(join(disk, "Nano"), OLD);
-    const words = [`--install=${folder.path}`, "--data-dir", join(disk, "data")];
+    await using disk = await SmallDisk.make(({ ledger }) => ledger.size + 66 * MIB);
+    const { stage, published, folder } = disk;
+    const words = [`--install=${folder.path}`, "--data-dir", join(disk.path, "data")];
     const message = await refused(stage, words, 5);
     assert.match(
       message,
@@ -55,12 +79,8 @@ Deno.test({
   name: "get --install --dry-run counts the room of what lies ready of an older snapshot, which goes first",
   ignore: ignore || cannotMount(),
   async fn() {
-    await using stage = await Stage.open();
-    const published = await stage.publish({ blocks: NEW, pieceSize: MIB });
-    const disk = stage.temp.join("disk");
-    Deno.mkdirSync(disk);
-    await using _disk = await mountSmallDisk(disk, 2 * published.torrent.size + 74 * MIB);
-    const folder = await NodeFolder.make(join(disk, "Nano"), OLD);
+    await using disk = await SmallDisk.make(({ torrent }) => 2 * torrent.size + 74 * MIB);
+    const { stage, folder } = disk;
     const staging = join(folder.path, ".nano-snap-install");
     Deno.mkdirSync(staging);
     const ready = join(staging, "data.ldb");

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { flip } from "./damage.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
 import { writeNoise } from "./kinds.ts";
 import { nanoSnap, needStage } from "./stage.ts";
@@ -203,7 +204,7 @@ Deno.test({ name: "produce seed refuses what it cannot seed", ignore: need("libt
   await using temp = await tempDir();
   const whole = temp.join("whole");
   await mustPrepare(whole, 300_000);
-  const cases: [name: string, spoil: (dir: string) => Promise<void>, code: number, why: RegExp][] = [
+  const cases: [name: string, spoil: (dir: string) => Promise<void> | void, code: number, why: RegExp][] = [
     ["no folder", (dir) => Deno.remove(dir, { recursive: true }), 6, /there is no such folder/],
     [
       "no snapshot-meta.json",
@@ -287,10 +288,4 @@ async function edit(dir: string, changed: Record<string, unknown>): Promise<void
     path,
     JSON.stringify({ ...JSON.parse(await Deno.readTextFile(path)), ...changed }),
   );
-}
-
-async function flip(path: string, at: number): Promise<void> {
-  const bytes = await Deno.readFile(path);
-  bytes[at]! ^= 1;
-  await Deno.writeFile(path, bytes);
 }

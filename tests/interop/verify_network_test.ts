@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
+import { flip } from "./damage.ts";
 import { nanoSnap } from "./stage.ts";
 import { need, tempDir } from "./support.ts";
 import { LibtorrentSwarm, type MadeTorrent, type SwarmSession, TEST_KEY } from "./swarm.ts";
@@ -156,16 +157,6 @@ class Scene implements AsyncDisposable {
     await this.swarm[Symbol.asyncDispose]();
     await this.temp[Symbol.asyncDispose]();
   }
-}
-
-function flip(path: string, at: number): void {
-  using file = Deno.openSync(path, { read: true, write: true });
-  const byte = new Uint8Array(1);
-  file.seekSync(at, Deno.SeekMode.Start);
-  file.readSync(byte);
-  byte[0]! ^= 1;
-  file.seekSync(at, Deno.SeekMode.Start);
-  file.writeSync(byte);
 }
 
 interface Row {

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { flip } from "./damage.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
 import { mustRun, need, PYTHON, tempDir } from "./support.ts";
@@ -121,16 +122,6 @@ Deno.test({
     assert.match(bad.checks[0].detail, /page 100 is numbered \d+$/);
   },
 });
-
-function flip(path: string, at: number): void {
-  using file = Deno.openSync(path, { read: true, write: true });
-  const byte = new Uint8Array(1);
-  file.seekSync(at, Deno.SeekMode.Start);
-  file.readSync(byte);
-  byte[0]! ^= 1;
-  file.seekSync(at, Deno.SeekMode.Start);
-  file.writeSync(byte);
-}
 
 // deno-lint-ignore no-explicit-any
 type Json = any;

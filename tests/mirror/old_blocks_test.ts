@@ -49,20 +49,22 @@ class Snapshot {
   }
 }
 
-/** What was to be compared when the content was opened; undefined for nothing. */
-async function opened(
+/** Puts it where a mirror served it. @returns Its path. */
+function serve(world: World, snapshot: Snapshot): string {
+  snapshot.save(world);
+  const path = world.paths.snapshot(snapshot.name);
+  systemFiles.makeDir(dirname(path));
+  Deno.writeFileSync(path, snapshot.bytes);
+  return path;
+}
+
+function open(
   world: World,
   { info, layout, pieceLayers }: Snapshot,
-): Promise<{ job: MatchFiles | undefined; held: number[]; here: number[] }> {
-  let job: MatchFiles | undefined;
-  const matchers: BlockMatchers = {
-    start(files) {
-      job = files;
-      return { match: () => {}, end: () => Promise.resolve() };
-    },
-  };
-  const content = await Content.open({
-    machine: { ...world.machine, matchers },
+  matchers?: BlockMatchers,
+): Promise<Content> {
+  return Content.open({
+    machine: { ...world.machine, ...(matchers && { matchers }) },
     paths: world.paths,
     info,
     layout,
@@ -72,8 +74,23 @@ async function opened(
     signal: world.stop.signal,
     report: () => {},
   });
+}
+
+/** What was to be compared when the content was opened; undefined for nothing. */
+async function opened(
+  world: World,
+  snapshot: Snapshot,
+): Promise<{ job: MatchFiles | undefined; held: number[]; here: number[] }> {
+  let job: MatchFiles | undefined;
+  const matchers: BlockMatchers = {
+    start(files) {
+      job = files;
+      return { match: () => {}, end: () => Promise.resolve() };
+    },
+  };
+  const content = await open(world, snapshot, matchers);
   const { picker, here } = content.download;
-  const held = [...layout.pieces()].filter((piece) => picker.isHeld(piece));
+  const held = [...snapshot.layout.pieces()].filter((piece) => picker.isHeld(piece));
   const found = [...here];
   await content.close("failed");
   return { job, held, here: found };
@@ -82,10 +99,7 @@ async function opened(
 Deno.test("Content compares the pieces that differ from a snapshot that a mirror served, and copies the others", async () => {
   using world = new World();
   const [old, fresh] = [new Snapshot("data.ldb", []), new Snapshot("data.ldb", [1, 4])];
-  old.save(world);
-  const path = world.paths.snapshot(old.name);
-  systemFiles.makeDir(dirname(path));
-  Deno.writeFileSync(path, old.bytes);
+  const path = serve(world, old);
   const { job, held, here } = await opened(world, fresh);
   assert.deepEqual([here, held], [[0, 2, 3, 5], [1, 4]]);
   const own = join(world.paths.incoming(fresh.name), "data.ldb");
@@ -106,12 +120,7 @@ Deno.test("Content compares of a part that was fetched what came of it", async (
   using world = new World();
   const [old, fresh] = [new Snapshot("data.ldb", []), new Snapshot("data.ldb", [0, 1, 2, 3, 4, 5])];
   old.save(world);
-  const options = { ...old, layers: new PieceLayers(old.layout, old.pieceLayers) };
-  const { machine, paths } = world;
-  const content = await Content.open({
-    ...{ machine, paths, layersReady: Promise.resolve(), force: false, report: () => {} },
-    ...{ info: options.info, layout: options.layout, layers: options.layers, signal: world.stop.signal },
-  });
+  const content = await open(world, old);
   for (const n of [1, 3]) {
     const piece = old.layout.piece(n)!;
     content.download.storage.write(piece, 0, old.bytes.subarray(n * PIECE, (n + 1) * PIECE));
@@ -131,10 +140,7 @@ Deno.test("Content compares nothing of a v1 torrent, and nothing where there is 
 Deno.test("Content.close() lets nobody compare any more before it notes the file's time", async () => {
   using world = new World();
   const [old, fresh] = [new Snapshot("data.ldb", []), new Snapshot("data.ldb", [1, 4])];
-  old.save(world);
-  const path = world.paths.snapshot(old.name);
-  systemFiles.makeDir(dirname(path));
-  Deno.writeFileSync(path, old.bytes);
+  serve(world, old);
   // As a thread that is in the middle of a piece when it is to end.
   const matchers: BlockMatchers = {
     start: ({ to }) => ({
@@ -145,16 +151,9 @@ Deno.test("Content.close() lets nobody compare any more before it notes the file
       },
     }),
   };
-  const { info, layout, pieceLayers } = fresh;
-  const open = () =>
-    Content.open({
-      machine: { ...world.machine, matchers },
-      ...{ paths: world.paths, info, layout, layers: new PieceLayers(layout, pieceLayers) },
-      ...{ layersReady: Promise.resolve(), force: false, signal: world.stop.signal, report: () => {} },
-    });
-  await (await open()).close("failed");
+  await (await open(world, fresh, matchers)).close("failed");
   world.checker.looked = 0;
-  const again = await open();
+  const again = await open(world, fresh, matchers);
   assert.deepEqual([[...again.download.here], world.checker.looked], [[0, 2, 3, 5], 0]);
   await again.close("failed");
 });

@@ -4,42 +4,23 @@
 import assert from "node:assert/strict";
 import { FixtureTorrent } from "../torrent/fixture_torrent.ts";
 import { Leech } from "./leech.ts";
+import { GOOD, LARGE_BYTES, type LeechRun, runLeech } from "./leech_run.ts";
 import { type Character, ScriptedPeer } from "./scripted_peer.ts";
 import { World } from "./world.ts";
 
-/** 64 pieces of 16 blocks, the last one short. */
-const TORRENT = new FixtureTorrent("hybrid", 262_144, [16_600_000]);
-const BLOCKS = Math.ceil(16_600_000 / 16_384);
-const GOOD: Character = { latencyMs: 30, bytesPerSec: 1_000_000 };
+const TORRENT = new FixtureTorrent("hybrid", 262_144, [LARGE_BYTES]);
+const BLOCKS = Math.ceil(LARGE_BYTES / 16_384);
 
-interface Outcome {
-  readonly leech: Leech;
-  readonly peers: readonly ScriptedPeer[];
-  /** Blocks that peers sent. */
-  readonly sentBlocks: number;
-  readonly tookMs: number;
-}
-
+/** Fetches what an older copy does not have. @returns Also how many blocks peers sent. */
 async function update(
   characters: readonly Character[],
   oldHas: (piece: number, block: number) => boolean,
   options: { isLikely?: boolean; seed?: number; torrent?: FixtureTorrent } = {},
-): Promise<Outcome> {
+): Promise<LeechRun & { readonly sentBlocks: number }> {
   const { isLikely = true, seed = 1, torrent = TORRENT } = options;
-  const world = new World();
-  const peers = characters.map((character) => new ScriptedPeer(world, torrent, character));
-  await using leech = new Leech(world, torrent, { seed, isMagnet: false, oldHas, isLikely });
-  for (const { endpoint } of peers) leech.learn(endpoint);
-  await world.run(() => leech.isComplete, 180_000);
-  const tookMs = world.clock.nowMs();
-  const { layout } = torrent;
-  assert.equal(new Set(leech.pieces).size, layout.pieceCount);
-  assert.equal(leech.pieces.length, layout.pieceCount, "each piece once");
-  for (const piece of layout.pieces()) {
-    assert.deepEqual(leech.storage.piece(piece), torrent.bytes(piece, 0, layout.pieceSize(piece)));
-  }
-  const sent = peers.reduce((sum, { deeds }) => sum + deeds.sentBytes, 0);
-  return { leech, peers, sentBlocks: Math.ceil(sent / 16_384), tookMs };
+  const limitMs = 180_000;
+  const run = await runLeech(torrent, characters, { seed, limitMs, isMagnet: false, oldHas, isLikely });
+  return { ...run, sentBlocks: Math.ceil(run.sentBytes / 16_384) };
 }
 
 /** One block in five is new, somewhere else in each piece. */

@@ -5,53 +5,24 @@ import assert from "node:assert/strict";
 import { PieceSet } from "../../lib/torrent/piece_set.ts";
 import { FixtureTorrent } from "../torrent/fixture_torrent.ts";
 import { seeded } from "../torrent/seeded.ts";
-import { Leech } from "./leech.ts";
-import { type Character, ScriptedPeer } from "./scripted_peer.ts";
-import { World } from "./world.ts";
+import { GOOD, LARGE_BYTES, type LeechRun, runLeech } from "./leech_run.ts";
+import type { Character } from "./scripted_peer.ts";
 
-/** 63 pieces of 16 blocks and a short one. */
-const LARGE = new FixtureTorrent("hybrid", 262_144, [16_600_000]);
+const LARGE = new FixtureTorrent("hybrid", 262_144, [LARGE_BYTES]);
 /** A few pieces, for what is about the end. */
 const SMALL = new FixtureTorrent("v2", 65_536, [300_000]);
 /** Three pieces of 64 blocks. */
 const COARSE = new FixtureTorrent("v2", 1 << 20, [3_000_000]);
 const PLAIN = new FixtureTorrent("v1", 65_536, [300_000, 7, 200_000]);
 
-const GOOD: Character = { latencyMs: 30, bytesPerSec: 1_000_000 };
-
-interface Outcome {
-  readonly leech: Leech;
-  readonly peers: readonly ScriptedPeer[];
-  /** From the first dial to the last piece. */
-  readonly tookMs: number;
-  /** Bytes sent by peers beyond the content, in parts of it. */
-  readonly waste: number;
-}
-
-/** Fetches from peers of these characters, and checks what every run must hold. */
+/** Fetches from peers of these characters. @returns Also what they sent beyond the content, in parts of it. */
 async function fetchFrom(
   characters: readonly Character[],
   options: { torrent?: FixtureTorrent; seed?: number; limitMs?: number; isMagnet?: boolean } = {},
-): Promise<Outcome> {
+): Promise<LeechRun & { readonly waste: number }> {
   const { torrent = LARGE, seed = 1, limitMs = 120_000, isMagnet = false } = options;
-  const world = new World();
-  const peers = characters.map((character) => new ScriptedPeer(world, torrent, character));
-  await using leech = new Leech(world, torrent, { seed, isMagnet });
-  for (const { endpoint } of peers) leech.learn(endpoint);
-  try {
-    await world.run(() => leech.isComplete, limitMs);
-  } catch (error) {
-    throw new Error(`world ${seed} went wrong`, { cause: error });
-  }
-  const tookMs = world.clock.nowMs();
-  const { layout } = torrent;
-  assert.equal(leech.pieces.length, layout.pieceCount, `world ${seed}: each piece once`);
-  assert.equal(new Set(leech.pieces).size, layout.pieceCount);
-  for (const piece of layout.pieces()) {
-    assert.deepEqual(leech.storage.piece(piece), torrent.bytes(piece, 0, layout.pieceSize(piece)));
-  }
-  const sent = peers.reduce((sum, { deeds }) => sum + deeds.sentBytes, 0);
-  return { leech, peers, tookMs, waste: sent / layout.totalLength - 1 };
+  const run = await runLeech(torrent, characters, { seed, limitMs, isMagnet });
+  return { ...run, waste: run.sentBytes / torrent.layout.totalLength - 1 };
 }
 
 Deno.test("a swarm of equal seeds is used to the full, and little is sent twice", async () => {
