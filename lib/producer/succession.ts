@@ -4,7 +4,9 @@
 //                  its successor is published      too many      nobody wants it
 //
 // From each state it is current again when the directory holds it again, and closed when somebody writes to its file.
-// No hash has two swarms. When to look for the next one and when it counts as published is seed.ts's to say.
+// No hash has two swarms: those of one hash are opened one after another. Checking an archive takes as long as reading
+// it, so whoever waited for that looks again what is wanted by then. When to look for the next one and when it counts as
+// published is seed.ts's to say.
 
 import { SnapError } from "../errors.ts";
 import type { Report } from "../events.ts";
@@ -45,12 +47,18 @@ export class Succession implements AsyncDisposable {
   readonly #options: SuccessionOptions;
   readonly #machine: SeedMachine;
   readonly #paths: OutputPaths;
+  /** Who is opening the archive of a hash; resolved when that has ended, well or not. */
+  readonly #opening = new Map<string, Promise<void>>();
+  /** Opened, and not yet current or retained. */
+  readonly #opened = new Set<Served>();
   #current: Served | undefined;
   /** The one before, until its successor is published. */
   #before: Served[] = [];
   readonly #retained = new Map<string, Served>();
+  /** Hashes of the retained pairs that stayed when they were counted last. */
+  #kept: readonly string[] = [];
   #leaving: Leaving[] = [];
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Map<Served, Promise<void>>();
   readonly #swarms = new SwarmTraffic();
 
   constructor(options: SuccessionOptions) {
@@ -84,33 +92,24 @@ export class Succession implements AsyncDisposable {
   }
 
   /**
-   * Checks a pair and begins to serve it, in place of one of the same hash.
+   * Checks a pair and begins to serve it, in place of one of the same hash; or finds it served by somebody who was at that
+   * already.
    *
    * @throws {SnapError} As `Served.open`. @throws The signal's reason.
    */
   async open(pair: Pair, signal: AbortSignal): Promise<Served> {
-    const { line, trackers, bind, report, onBug } = this.#options;
-    // Two swarms of one hash would take each other's peers.
-    const replaced = this.#of(pair);
-    const { value: meta } = readMeta(this.#machine.files, this.#paths.meta);
-    const options = {
-      pair,
-      machine: this.#machine,
-      recordPath: this.#paths.checked(pair.v2),
-      isVouched: (facts: FileFacts) => meta["torrent_info_hash"] === pair.v2 && isAbout(meta, facts),
-      line,
-      trackers: trackerLists({ trackers: pair.metainfo.trackers }, trackers),
-      bind,
-      report,
-      onBug,
-    };
-    const served = await Served.open(options, signal, async () => {
-      if (replaced === undefined) return;
-      this.#forget(replaced);
-      await this.#close(replaced);
-    });
-    this.#swarms.add(served.swarm);
-    return served;
+    for (let other; (other = this.#opening.get(pair.v2)) !== undefined;) await other;
+    signal.throwIfAborted();
+    const known = this.find(pair);
+    if (known !== undefined) return known;
+    const opening = Promise.withResolvers<void>();
+    this.#opening.set(pair.v2, opening.promise);
+    try {
+      return await this.#open(pair, signal);
+    } finally {
+      this.#opening.delete(pair.v2);
+      opening.resolve();
+    }
   }
 
   /**
@@ -128,15 +127,18 @@ export class Succession implements AsyncDisposable {
 
   /** Opens what earlier runs retained, one by one. One that cannot be served is told of and passed over. */
   async loadRetained(signal: AbortSignal): Promise<void> {
-    const current = this.#current!.pair.v2;
-    for (const v2 of this.#prune(current)) {
+    this.#kept = this.#prune(this.#current!.pair.v2);
+    for (const v2 of this.#kept) {
       if (signal.aborted) return;
-      if (this.#all().some(({ pair }) => pair.v2 === v2)) continue;
+      if (!this.#isMissing(v2)) continue;
       try {
-        const pair = findRetained(this.#machine.files, this.#paths, v2);
-        const served = await this.open(pair, signal);
-        this.#retained.set(v2, served);
-        this.#note("info", `Seeding the retained ${shortHash(v2)}`);
+        const served = await this.open(findRetained(this.#machine.files, this.#paths, v2), signal);
+        // Somebody else may have opened it, or the directory holds it again by now.
+        if (!this.#opened.has(served)) continue;
+        this.#forget(served);
+        if (this.#isMissing(v2)) this.#retained.set(v2, served);
+        else await this.#close(served);
+        if (this.#retained.has(v2)) this.#note("info", `Seeding the retained ${shortHash(v2)}`);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof SnapError)) throw error;
@@ -147,12 +149,11 @@ export class Succession implements AsyncDisposable {
 
   /** The successor is published, or will be by somebody else: those before it are retained, or leave. */
   settle(): void {
-    const current = this.#current!.pair.v2;
-    const kept = this.#prune(current);
+    this.#kept = this.#prune(this.#current!.pair.v2);
     for (const served of this.#before.splice(0)) this.#retained.set(served.pair.v2, served);
     const nowMs = this.#machine.clock.nowMs();
     for (const [v2, served] of this.#retained) {
-      if (kept.includes(v2)) continue;
+      if (this.#kept.includes(v2)) continue;
       this.#retained.delete(v2);
       this.#leaving.push({ served, sinceMs: nowMs, wantedMs: nowMs });
     }
@@ -191,7 +192,45 @@ export class Succession implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#all().map((served) => served[Symbol.asyncDispose]()), ...this.#closing]);
+    await Promise.all([
+      ...this.#all().map((served) => served[Symbol.asyncDispose]()),
+      ...this.#closing.values(),
+    ]);
+  }
+
+  async #open(pair: Pair, signal: AbortSignal): Promise<Served> {
+    const { line, trackers, bind, report, onBug } = this.#options;
+    const { value: meta } = readMeta(this.#machine.files, this.#paths.meta);
+    const options = {
+      pair,
+      machine: this.#machine,
+      recordPath: this.#paths.checked(pair.v2),
+      isVouched: (facts: FileFacts) => meta["torrent_info_hash"] === pair.v2 && isAbout(meta, facts),
+      line,
+      trackers: trackerLists({ trackers: pair.metainfo.trackers }, trackers),
+      bind,
+      report,
+      onBug,
+    };
+    const served = await Served.open(options, signal, () => this.#makeRoom(pair));
+    this.#swarms.add(served.swarm);
+    this.#opened.add(served);
+    return served;
+  }
+
+  /** Two swarms of one hash would take each other's peers: one that is served, or just going, is gone then. */
+  async #makeRoom(pair: Pair): Promise<void> {
+    const replaced = this.#of(pair);
+    if (replaced !== undefined) {
+      this.#forget(replaced);
+      await this.#close(replaced);
+    }
+    for (const [served, closing] of this.#closing) if (served.pair.v2 === pair.v2) await closing;
+  }
+
+  /** Whether it is to be retained and not served in any way. */
+  #isMissing(v2: string): boolean {
+    return this.#kept.includes(v2) && !this.#all().some(({ pair }) => pair.v2 === v2);
   }
 
   /** The one that is served under this pair's hash. */
@@ -222,6 +261,7 @@ export class Succession implements AsyncDisposable {
 
   #forget(served: Served): void {
     if (this.#current === served) this.#current = undefined;
+    this.#opened.delete(served);
     this.#before = this.#before.filter((one) => one !== served);
     this.#leaving = this.#leaving.filter((one) => one.served !== served);
     if (this.#retained.get(served.pair.v2) === served) this.#retained.delete(served.pair.v2);
@@ -230,14 +270,14 @@ export class Succession implements AsyncDisposable {
   async #close(served: Served): Promise<void> {
     this.#swarms.remove(served.swarm);
     const closing = served[Symbol.asyncDispose]();
-    this.#closing.add(closing);
+    this.#closing.set(served, closing);
     await closing;
-    this.#closing.delete(closing);
+    this.#closing.delete(served);
   }
 
   /** Everything that is served. */
   #all(): Served[] {
-    const all = [this.#current, ...this.#before, ...this.#retained.values()];
+    const all = [...this.#opened, this.#current, ...this.#before, ...this.#retained.values()];
     return [...all.filter((one) => one !== undefined), ...this.#leaving.map(({ served }) => served)];
   }
 
