@@ -2,7 +2,7 @@
 // another program, edited by hand) it is moved aside instead of being overwritten, and the run goes on without it.
 
 import { parseUtf8, utf8 } from "./bytes.ts";
-import type { Files } from "./ports.ts";
+import type { FileNumber, Files } from "./ports.ts";
 
 /** What a file held, and what the user should hear about it. */
 export interface Reading<T> {
@@ -12,6 +12,11 @@ export interface Reading<T> {
 }
 
 export type JsonObject = { readonly [key: string]: unknown };
+
+/** Whether a value that was written down can be a file system's number. */
+export function isFileNumber(value: unknown): value is FileNumber {
+  return typeof value === "number" || typeof value === "string";
+}
 
 /**
  * Reads a JSON object.

@@ -220,6 +220,12 @@ export interface OwnProgram {
   setMode(path: string, mode: number): void;
 }
 
+/**
+ * A number that a file system gives: itself while it is exact, else a text that stands for that one alone. Only to be
+ * compared, and written down.
+ */
+export type FileNumber = number | string;
+
 /** What identifies a file and tells whether somebody else touched it. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "other";
@@ -228,7 +234,7 @@ export interface FileFacts {
   readonly allocated: number;
   readonly mtimeMs: number;
   readonly device: number;
-  readonly inode: number;
+  readonly inode: FileNumber;
   /** Who may do what, as chmod writes it (0o600); undefined where the system has no such bits. */
   readonly mode?: number | undefined;
 }

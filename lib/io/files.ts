@@ -5,7 +5,8 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { invariant, PathUnusable, SnapError } from "../errors.ts";
-import type { FileFacts, FileLock, Files, OpenFile } from "../ports.ts";
+import type { FileFacts, FileLock, FileNumber, Files, OpenFile } from "../ports.ts";
+import { inodeOf, inodeOfOpen } from "./file_identity.ts";
 import { errnoOf, pathError } from "./os_error.ts";
 
 export const systemFiles: Files = {
@@ -16,7 +17,11 @@ export const systemFiles: Files = {
   },
 
   stat(path) {
-    return attempt("look at", path, () => ifThere(() => factsOf(fs.statSync(path))));
+    return attempt("look at", path, () =>
+      ifThere(() => {
+        const stats = fs.statSync(path);
+        return factsOf(stats, inodeOf(stats, path));
+      }));
   },
 
   read(path, maxBytes) {
@@ -111,6 +116,8 @@ export const systemFiles: Files = {
 class PositionalFile implements OpenFile {
   readonly path: string;
   #fd: number;
+  /** Once it is known: it never changes, and the path may lead elsewhere later. */
+  #inode: FileNumber | undefined;
 
   constructor(path: string, fd: number) {
     this.path = path;
@@ -152,7 +159,11 @@ class PositionalFile implements OpenFile {
 
   facts(): FileFacts {
     const fd = this.#open();
-    return attempt("look at", this.path, () => factsOf(fs.fstatSync(fd)));
+    return attempt("look at", this.path, () => {
+      const stats = fs.fstatSync(fd);
+      this.#inode ??= inodeOfOpen(stats, this.path);
+      return factsOf(stats, this.#inode);
+    });
   }
 
   sync(): Promise<void> {
@@ -196,7 +207,7 @@ function takeLock(path: string, note: string): FileLock | undefined {
   let taken = false;
   try {
     refuseLink(path, file);
-    taken = tryLock(file);
+    taken = tryLock(file, path);
     if (!taken) return undefined;
     const bytes = new TextEncoder().encode(note);
     file.truncateSync(0);
@@ -225,9 +236,9 @@ function refuseLink(path: string, opened?: Deno.FsFile): void {
 }
 
 /** Runtimes before 2.7 can only wait for a lock: there the kernel's own list tells whether one would have to. */
-function tryLock(file: Deno.FsFile): boolean {
+function tryLock(file: Deno.FsFile, path: string): boolean {
   if (typeof file.tryLockSync === "function") return file.tryLockSync(true);
-  const ofThisFile = new RegExp(`FLOCK .*:${file.statSync().ino} `);
+  const ofThisFile = new RegExp(`FLOCK .*:${inodeOf(fs.statSync(path), path)} `);
   if (ofThisFile.test(fs.readFileSync("/proc/locks", "utf8"))) return false;
   file.lockSync(true);
   return true;
@@ -268,14 +279,14 @@ function readWhole(path: string, maxBytes: number): Uint8Array {
   }
 }
 
-function factsOf(stats: fs.Stats): FileFacts {
+function factsOf(stats: fs.Stats, inode: FileNumber): FileFacts {
   return {
     kind: stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other",
     size: stats.size,
     allocated: stats.blocks * STAT_BLOCK_BYTES,
     mtimeMs: stats.mtimeMs,
     device: stats.dev,
-    inode: stats.ino,
+    inode,
     mode: HAS_MODES ? stats.mode & 0o777 : undefined,
   };
 }

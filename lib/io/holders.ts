@@ -4,6 +4,7 @@
 
 import { statSync } from "node:fs";
 import type { Holder } from "../ports.ts";
+import { inodeOf } from "./file_identity.ts";
 import { isRecordLocked } from "./record_locks.ts";
 
 /**
@@ -75,8 +76,8 @@ function ofLinux(paths: readonly string[]): Holder[] | undefined {
 /** Device and inode, whatever name leads there. */
 function identityOf(path: string): string | undefined {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    const stats = statSync(path);
+    return `${stats.dev}:${inodeOf(stats, path)}`;
   } catch {
     return undefined;
   }

@@ -1,8 +1,8 @@
 // installed.json: what was extracted last, and from which snapshot. It decides "already current" without reading a
 // hundred gigabytes, so it counts only while the file is untouched since: same size, time and identity on disk.
 
-import type { FileFacts, Files } from "../ports.ts";
-import { type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
+import type { FileFacts, FileNumber, Files } from "../ports.ts";
+import { isFileNumber, type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
 
 /** A file that we finished, under the names of installed.json. */
 export interface Installed {
@@ -17,7 +17,7 @@ export interface Installed {
   readonly size: number;
   /** Milliseconds since 1970, fractions kept. */
   readonly mtime: number;
-  readonly inode: number;
+  readonly inode: FileNumber;
 }
 
 /** undefined when nothing was installed, or nobody can tell. */
@@ -66,6 +66,6 @@ function parseInstalled(json: JsonObject): Installed | undefined {
   if (typeof v2 !== "string" || typeof path !== "string") return undefined;
   if (v1 !== null && typeof v1 !== "string") return undefined;
   if (seq !== null && typeof seq !== "number") return undefined;
-  if (typeof size !== "number" || typeof mtime !== "number" || typeof inode !== "number") return undefined;
+  if (typeof size !== "number" || typeof mtime !== "number" || !isFileNumber(inode)) return undefined;
   return { v2, v1, seq, path, size, mtime, inode };
 }

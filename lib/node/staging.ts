@@ -8,8 +8,8 @@
 
 import { basename, dirname, join } from "node:path";
 import { DirectoryHeld, OperationFailed, PathUnusable, SnapError } from "../errors.ts";
-import { type JsonObject, readJsonFile, writeJsonFile } from "../json_file.ts";
-import type { Access, FileFacts, FileLock, Files, Owner } from "../ports.ts";
+import { isFileNumber, type JsonObject, readJsonFile, writeJsonFile } from "../json_file.ts";
+import type { Access, FileFacts, FileLock, FileNumber, Files, Owner } from "../ports.ts";
 import { unwritten } from "../unwritten_files.ts";
 import type { NodeHome } from "./home.ts";
 
@@ -23,7 +23,7 @@ export interface Staged {
   readonly size: number;
   readonly mtime: number;
   readonly device: number;
-  readonly inode: number;
+  readonly inode: FileNumber;
   /**
    * The name that the ledger before gets, see `keptPath`: written down before that is touched. null until then, and when
    * there is none.
@@ -211,7 +211,7 @@ function parseStaged(json: JsonObject): Staged | undefined {
   if (typeof v2 !== "string" || (v1 !== null && typeof v1 !== "string")) return undefined;
   if (seq !== null && typeof seq !== "number") return undefined;
   if (typeof size !== "number" || typeof mtime !== "number") return undefined;
-  if (typeof device !== "number" || typeof inode !== "number") return undefined;
+  if (typeof device !== "number" || !isFileNumber(inode)) return undefined;
   if (kept !== null && typeof kept !== "string") return undefined;
   return { v2, v1, seq, size, mtime, device, inode, kept };
 }

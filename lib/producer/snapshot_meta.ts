@@ -4,7 +4,7 @@
 
 import { dirname, join } from "node:path";
 import { isJsonObject, type JsonObject, type Reading, readJsonFile, writeJsonFile } from "../json_file.ts";
-import type { FileFacts, Files } from "../ports.ts";
+import type { FileFacts, FileNumber, Files } from "../ports.ts";
 
 /** Upstream's keys. Hashes in hex. */
 export interface ProducerMeta {
@@ -27,7 +27,7 @@ export interface FileMark {
   readonly size: number;
   readonly mtime_ms: number;
   readonly device: number;
-  readonly inode: number;
+  readonly inode: FileNumber;
 }
 
 export const TORRENT_FORMAT_VERSION = 3;

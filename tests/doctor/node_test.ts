@@ -49,7 +49,7 @@ Deno.test(
     assert.deepEqual(await asked(0, 1000), []);
     const elsewhere = (path: string) => {
       const facts = systemFiles.stat(path);
-      return facts && { ...facts, inode: facts.inode + (path === exe ? 1 : 0) };
+      return facts && { ...facts, inode: Number(facts.inode) + (path === exe ? 1 : 0) };
     };
     assert.deepEqual(await asked(0, 0, elsewhere), []);
   },
