@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { toHex } from "../../lib/bytes.ts";
+import { PathUnusable } from "../../lib/errors.ts";
 import type { RunEvent } from "../../lib/events.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { systemRandom } from "../../lib/io/random.ts";
@@ -37,7 +38,8 @@ class World implements AsyncDisposable {
   readonly #asked: { readonly size: number; readonly tell: () => void }[] = [];
   #retainedMs = Date.UTC(2026, 0, 1);
 
-  constructor(keep: number) {
+  /** @param isStuck No folder can be removed any more. */
+  constructor(keep: number, isStuck = false) {
     const session = {
       add: (swarm: Swarm) => {
         this.#swarms.add(swarm);
@@ -47,13 +49,17 @@ class World implements AsyncDisposable {
       },
       remove: (swarm: Swarm) => this.#swarms.delete(swarm),
     };
+    const removeAll = (path: string) => {
+      throw new PathUnusable(`Cannot remove ${path}: it is in use`);
+    };
+    const files = isStuck ? { ...systemFiles, removeAll } : systemFiles;
     const clock = {
       nowMs: () => this.nowMs,
       unixMs: () => this.nowMs,
       sleep: () => Promise.resolve(),
     };
     const checker = { check: (job: CheckJob) => this.#check(job) };
-    const machine = { clock, random: systemRandom, files: systemFiles, checker, client: "test", pid: 1 };
+    const machine = { clock, random: systemRandom, files, checker, client: "test", pid: 1 };
     this.archives = new Succession({
       machine: machine as unknown as SeedMachine,
       paths: this.paths,
@@ -170,6 +176,19 @@ Deno.test("loadRetained() does not serve an archive that was pruned while it was
   await loading;
   assert.deepEqual([world.served, world.archives.retainedCount], [[B, C], 1]);
   assert.ok(!world.notes.some((text) => text.startsWith("Seeding the retained")), world.notes.join("\n"));
+});
+
+Deno.test("loadRetained() does not serve what is one too many by then, where that cannot be removed", async () => {
+  await using world = new World(1, true);
+  world.retained(A);
+  await world.begin(B);
+  const loading = world.archives.loadRetained(NEVER);
+  await world.checking(A);
+  await world.begin(C);
+  world.archives.settle();
+  world.endChecks(A);
+  await loading;
+  assert.ok(!world.served.includes(A), String(world.served));
 });
 
 Deno.test("loadRetained() passes over what was pruned before its turn came", async () => {
