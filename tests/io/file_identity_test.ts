@@ -20,10 +20,10 @@ Deno.test("inodeOf() tells files of one rounded number apart by their birth, whe
   const path = Deno.makeTempFileSync();
   // What has the path now is another file.
   for (const  of of[inodeOf, inodeOfOpen]) {
-    const one = of(ROUNDED, path);
+    const one = ask(ROUNDED, path);
     assert.equal(typeof one, "string");
-    assert.equal(of(ROUNDED, `${path}-gone`), one);
-    assert.notEqual(of({ ...ROUNDED, birthtimeMs: ROUNDED.birthtimeMs + 1 }, path), one);
+    assert.equal(ask(ROUNDED, `${path}-gone`), one);
+    assert.notEqual(ask({ ...ROUNDED, birthtimeMs: ROUNDED.birthtimeMs + 1 }, path), one);
     assert.equal(JSON.parse(JSON.stringify({ one })).one, one);
   }
   Deno.removeSync(path);
