@@ -15,4 +15,4 @@ const open = [file.facts().inode];
 Deno.renameSync(b, `${b}.old`);
 Deno.renameSync(a, b);
 open.push(file.facts().inode, systemFiles.stat(`${b}.old`)!.inode);
-console.log(JSON.stringify({ rounded, inodes, holders, open }));
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify({ rounded, inodes, holders, open })));

@@ -19,7 +19,7 @@ Deno.test("inodeOf() and inodeOfOpen() take a number that is exact as it is", ()
 Deno.test("inodeOf() tells files of one rounded number apart by their birth, where it is not told in full", () => {
   const path = Deno.makeTempFileSync();
   // What has the path now is another file.
-  for (const  of of[inodeOf, inodeOfOpen]) {
+  for (const ask of [inodeOf, inodeOfOpen]) {
     const one = ask(ROUNDED, path);
     assert.equal(typeof one, "string");
     assert.equal(ask(ROUNDED, `${path}-gone`), one);
