@@ -29,11 +29,8 @@ export class PageView {
   /** Whether one of its values lies on overflow pages. */
   hasOverflow = false;
   readonly #words: Uint16Array;
-  /** By a place's half: the number of the last check that saw a node begin there. */
-  readonly #begins: Uint32Array;
-  /** Where each node of the page that is being checked ends. */
-  readonly #ends: Uint16Array;
-  #check = 0;
+  /** By a place's half, within a check: 1 where nodes have begun or ended an odd number of times. Otherwise all 0. */
+  readonly #isOdd: Uint8Array;
   /** Of the page that was checked last: where it begins, in bytes. */
   #at = 0;
 
@@ -42,8 +39,7 @@ export class PageView {
     this.bytes = new Uint8Array(pageSize * pages);
     this.data = new DataView(this.bytes.buffer);
     this.#words = new Uint16Array(this.bytes.buffer);
-    this.#begins = new Uint32Array(pageSize / 2 + 1);
-    this.#ends = new Uint16Array(pageSize / 2);
+    this.#isOdd = new Uint8Array(pageSize / 2 + 1);
   }
 
   /**
@@ -66,10 +62,7 @@ export class PageView {
       return `has free room from ${lower} to ${upper}, which cannot be`;
     }
     this.count = (lower - HEADER_BYTES) / 2;
-    if (!this.#nodesFill(upper, need)) return "has nodes that overlap, leave gaps or lie outside of it";
-    const first = need.kind === BRANCH ? 1 : 0;
-    const rises = need.order === "bytes" ? this.#keysRise(first) : this.#keysRiseIn(need.order, first);
-    return rises ? undefined : "has keys that are not in order";
+    return this.#nodesFault(upper, need);
   }
 
   /** Where a node's key begins in `bytes`. */
@@ -135,82 +128,92 @@ export class PageView {
   }
 
   /**
-   * Each node begins at a place of its own and ends where another begins or the page ends, the first begins at `upper`,
-   * and their sizes add up to the room: then there is neither gap nor overlap.
+   * One pass over the nodes in the keys' order: the room that they take, and that keys rise by memcmp.
+   *
+   * They fill the room from `upper` to the page's end, with neither gap nor overlap, exactly when their lengths add up to
+   * it and each place but these two is where nodes begin or end an even number of times. Seen as lines between places,
+   * nodes then hold a way from `upper` to the end, as those are the only odd places; a way is at least as long as the
+   * room, as long only when it never turns back, and nothing is left for any other node.
+   *
+   * @returns What is wrong.
    */
-  #nodesFill(upper: number, { kind, valueFlags }: PageNeed): boolean {
+  #nodesFault(upper: number, { kind, order, valueFlags }: PageNeed): string | undefined {
     const words = this.#words;
-    const begins = this.#begins;
-    const ends = this.#ends;
-    const check = ++this.#check;
-    this.hasOverflow = false;
+    const data = this.data;
+    const isOdd = this.#isOdd;
     const { pageSize, count } = this;
-    const at = this.#at >> 1;
-    const offsets = at + HEADER_BYTES / 2;
+    const at = this.#at;
+    const offsets = (at + HEADER_BYTES) >> 1;
+    const lastBegin = pageSize - NODE_BYTES;
+    const isBranch = kind === BRANCH;
+    // The first key that counts.
+    const first = order !== "bytes" ? count : isBranch ? 1 : 0;
     let room = pageSize - upper;
-    let least = pageSize;
+    let odd = toggled(isOdd, upper) + toggled(isOdd, pageSize);
+    let hasOverflow = false;
+    let rises = true;
+    let differing = 0;
+    let before = 0;
+    let beforeBytes = -1;
+    let beforeHead = 0;
     for (let i = 0; i < count; i++) {
       const begin = words[offsets + i]!;
-      if (begin < upper || begin > pageSize - NODE_BYTES || (begin & 1) !== 0) return false;
-      if (begins[begin >> 1] === check) return false;
-      begins[begin >> 1] = check;
-      if (begin < least) least = begin;
-      const bytes = this.#nodeBytes(at + (begin >> 1), kind, valueFlags);
-      if (bytes > pageSize - begin) return false;
+      if (begin < upper || begin > lastBegin || (begin & 1) !== 0) return this.#badNodes();
+      const node = (at + begin) >> 1;
+      const keyBytes = words[node + 3]!;
+      let bytes = NODE_BYTES + keyBytes;
+      if (!isBranch) {
+        const flags = words[node + 2]!;
+        if ((flags & ~valueFlags) !== 0) return this.#badNodes();
+        const isFar = (flags & VALUE_ON_OVERFLOW) !== 0;
+        hasOverflow ||= isFar;
+        bytes += isFar ? PAGE_NUMBER_BYTES : words[node]! + words[node + 1]! * 2 ** 16;
+      }
+      bytes += bytes & 1;
+      if (bytes > pageSize - begin) return this.#badNodes();
       room -= bytes;
-      ends[i] = begin + bytes;
+      odd += toggled(isOdd, begin) + toggled(isOdd, begin + bytes);
+      if (i < first) continue;
+      const key = at + begin + NODE_BYTES;
+      const head = keyBytes >= 4 ? data.getUint32(key) : 0;
+      if (beforeBytes >= 0) {
+        differing |= keyBytes ^ beforeBytes;
+        // Most keys differ in their first four bytes; a short one has none that say anything.
+        const isShort = keyBytes < 4 || beforeBytes < 4;
+        if (isShort || head === beforeHead) rises &&= this.#isLess(before, beforeBytes, key, keyBytes);
+        else if (head < beforeHead) rises = false;
+      }
+      before = key;
+      beforeBytes = keyBytes;
+      beforeHead = head;
     }
-    if (room !== 0 || least !== upper) return false;
-    begins[pageSize >> 1] = check;
-    for (let i = 0; i < count; i++) if (begins[ends[i]! >> 1] !== check) return false;
-    return true;
+    if (room !== 0 || odd !== 0) return this.#badNodes();
+    this.hasOverflow = hasOverflow;
+    this.keyBytes = differing === 0 ? beforeBytes : -1;
+    if (order !== "bytes") rises = this.#keysRiseIn(order, isBranch ? 1 : 0);
+    return rises ? undefined : "has keys that are not in order";
   }
 
-  /** What the node at that word takes, rounded up to an even number; more than any page has when it has no sense. */
-  #nodeBytes(word: number, kind: number, valueFlags: number): number {
-    const words = this.#words;
-    const keyBytes = words[word + 3]!;
-    if (kind === BRANCH) return NODE_BYTES + keyBytes + (keyBytes & 1);
-    const flags = words[word + 2]!;
-    if ((flags & ~valueFlags) !== 0) return NO_SENSE;
-    if ((flags & VALUE_ON_OVERFLOW) !== 0) {
-      this.hasOverflow = true;
-      return NODE_BYTES + keyBytes + (keyBytes & 1) + 8;
-    }
-    if (words[word + 1] !== 0) return NO_SENSE;
-    const bytes = NODE_BYTES + keyBytes + words[word]!;
-    return bytes + (bytes & 1);
+  /** No place is odd after a sound page; after any other they are made even again. */
+  #badNodes(): string {
+    this.#isOdd.fill(0);
+    return "has nodes that overlap, leave gaps or lie outside of it";
   }
 
-  /** @param first The first key that counts. */
-  #keysRise(first: number): boolean {
-    const words = this.#words;
-    const at = this.#at >> 1;
-    const offsets = at + HEADER_BYTES / 2;
-    const { count } = this;
-    this.keyBytes = -1;
-    if (count <= first) return true;
-    let before = at + (words[offsets + first]! >> 1);
-    let beforeBytes = words[before + 3]!;
-    const firstBytes = beforeBytes;
-    let differing = 0;
-    for (let i = first + 1; i < count; i++) {
-      const node = at + (words[offsets + i]! >> 1);
-      const nodeBytes = words[node + 3]!;
-      differing |= nodeBytes ^ firstBytes;
-      const shared = (beforeBytes < nodeBytes ? beforeBytes : nodeBytes) >> 1;
-      const a = before + NODE_BYTES / 2;
-      const b = node + NODE_BYTES / 2;
-      let k = 0;
-      while (k < shared && words[a + k] === words[b + k]) k++;
-      if (k < shared) {
-        if (swapped(words[a + k]!) > swapped(words[b + k]!)) return false;
-      } else if (compareKeys("bytes", this.key(i - 1), this.key(i)) >= 0) return false;
-      before = node;
-      beforeBytes = nodeBytes;
+  /** Whether the first key is less than the second by memcmp. Where they begin is in bytes of the buffer. */
+  #isLess(a: number, aBytes: number, b: number, bBytes: number): boolean {
+    const data = this.data;
+    const shared = Math.min(aBytes, bBytes);
+    let k = 0;
+    for (; k + 4 <= shared; k += 4) {
+      const difference = data.getUint32(b + k) - data.getUint32(a + k);
+      if (difference !== 0) return difference > 0;
     }
-    if (differing === 0) this.keyBytes = firstBytes;
-    return true;
+    for (; k < shared; k++) {
+      const difference = data.getUint8(b + k) - data.getUint8(a + k);
+      if (difference !== 0) return difference > 0;
+    }
+    return bBytes > aBytes;
   }
 
   #keysRiseIn(order: KeyOrder, first: number): boolean {
@@ -222,12 +225,14 @@ export class PageView {
   }
 }
 
-/** Two bytes as memcmp ranks them. */
-function swapped(word: number): number {
-  return ((word & 0xff) << 8) | (word >> 8);
+/** Counts a node's beginning or end at a place. @returns By how much the number of odd places has changed. */
+function toggled(isOdd: Uint8Array, place: number): number {
+  const before = isOdd[place >> 1]!;
+  isOdd[place >> 1] = before ^ 1;
+  return 1 - 2 * before;
 }
 
-const NO_SENSE = 1 << 20;
+const PAGE_NUMBER_BYTES = 8;
 
 function kindName(flags: number): string {
   return KIND_NAMES[flags] ?? `of unknown kind ${flags}`;

@@ -43,13 +43,15 @@ export function rootOf(examined: ExaminedFile, table: number): Subtree[] {
 export class TreeWalk {
   readonly #examined: ExaminedFile;
   readonly #view: PageView;
-  /** What the children of a branch are already. */
-  readonly #before: Uint8Array;
+  /** The pages to which a branch leads. */
+  readonly #leaves: Float64Array;
+  /** Means nothing: what is read only to have it near must go somewhere, or it is not read. */
+  #readAhead = 0;
 
   constructor(examined: ExaminedFile) {
     this.#examined = examined;
     this.#view = new PageView(examined.meta.pageSize, 1);
-    this.#before = new Uint8Array(examined.meta.pageSize);
+    this.#leaves = new Float64Array(examined.meta.pageSize);
   }
 
   /** All of it. */
@@ -140,18 +142,25 @@ export class TreeWalk {
     const view = this.#view;
     const examined = this.#examined;
     const { marks } = examined;
-    const before = this.#before;
+    const children = this.#leaves;
     // They lie anywhere: looking at all of them first waits for memory once, not for each.
-    for (let i = 0; i < view.count; i++) before[i] = marks.markOf(view.child(i));
+    for (let i = 0; i < view.count; i++) {
+      const child = view.child(i);
+      children[i] = child;
+      this.#readAhead |= marks.markOf(child);
+    }
     const bounds = new Bounds(orderOf(flags));
     bounds.setLow(low && viewOf(low), 0, low?.length);
-    for (let i = 0; i < view.count; i++) {
-      const isLast = i + 1 === view.count;
-      if (isLast) bounds.setHigh(high && viewOf(high), 0, high?.length);
-      else bounds.setHigh(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
-      this.#mark(table, view.child(i), bounds);
-      if (!isLast) bounds.setLow(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
+    const last = view.count - 1;
+    for (let i = 0; i < last; i++) {
+      const key = view.keyAt(i + 1);
+      const keyBytes = view.keyLength(i + 1);
+      bounds.setHigh(view.data, key, keyBytes);
+      this.#mark(table, children[i]!, bounds);
+      bounds.setLow(view.data, key, keyBytes);
     }
+    bounds.setHigh(high && viewOf(high), 0, high?.length);
+    this.#mark(table, children[last]!, bounds);
   }
 
   /** A leaf that is the root itself. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../lib/bytes.ts";
+import { chanceFrom } from "../../lib/chance.ts";
 import { BRANCH, LEAF } from "../../lib/ledger/lmdb_format.ts";
 import { type PageNeed, PageView } from "../../lib/ledger/page_view.ts";
 import { branchPage, leafPage, PAGE } from "./lmdb_builder.ts";
@@ -109,6 +110,50 @@ Deno.test("check() finds a node inside another's value, though all sizes add up"
   view.setUint16(18, view.getUint16(20, true) + 8 + 1 + 1, true);
   assert.equal(checked(page, NEED), "has nodes that overlap, leave gaps or lie outside of it");
 });
+
+Deno.test("check() tells nodes that fill their room from any that do not, as sorting them does", () => {
+  const chance = chanceFrom(utf8("page view"));
+  const below = (limit: number) => Math.floor(chance() * limit);
+  let sound = 0;
+  for (let round = 0; round < 20_000; round++) {
+    const count = 1 + below(8);
+    const lengths = Array.from({ length: count }, () => 8 + 2 * below(5));
+    const upper = PAGE - lengths.reduce((sum, length) => sum + length, 0);
+    const begins = lengths.map((_, i) =>
+      upper + lengths.slice(0, i).reduce((sum, length) => sum + length, 0)
+    );
+    // Often two things go wrong that make up for one another in a sum.
+    for (let faults = below(3); faults > 0; faults--) {
+      const [i, j] = [below(count), below(count)];
+      if (below(2) === 0) begins[i] = begins[j]! + 2 * below(3);
+      else [lengths[i], lengths[j]] = [lengths[i]! + 2, Math.max(8, lengths[j]! - 2)];
+    }
+    const page = new Uint8Array(PAGE);
+    const view = new DataView(page.buffer);
+    [7, 0, 0, 0, 0, LEAF, 16 + 2 * count, upper].forEach((word, i) => view.setUint16(2 * i, word, true));
+    const nodes = begins.map((begin, i) => ({ begin, length: lengths[i]! })).sort(() => chance() - 0.5);
+    nodes.forEach(({ begin }, i) => view.setUint16(16 + 2 * i, begin, true));
+    // Keys of no bytes, so that nothing but a value's length tells where a node ends.
+    for (const { begin, length } of nodes) {
+      if (begin <= PAGE - 8) page.set([length - 8, 0, 0, 0, 0, 0, 0, 0], begin);
+    }
+    const doesFill = fills(view, upper, nodes.map(({ begin }) => begin));
+    if (doesFill) sound++;
+    const fault = checked(page, NEED);
+    assert.equal(fault !== "has nodes that overlap, leave gaps or lie outside of it", doesFill, `${round}`);
+  }
+  assert.ok(sound > 5_000 && sound < 15_000, `${sound} were sound`);
+});
+
+/** By sorting: whether nodes without keys, at these places of a page, lie side by side from `upper` to its end. */
+function fills(page: DataView, upper: number, begins: number[]): boolean {
+  let end = upper;
+  for (const begin of begins.toSorted((a, b) => a - b)) {
+    if (begin !== end || begin > PAGE - 8) return false;
+    end = begin + 8 + page.getUint16(begin, true);
+  }
+  return end === PAGE;
+}
 
 function checked(page: Uint8Array, need: PageNeed): string | undefined {
   const view = new PageView(page.length, 1);
