@@ -1,7 +1,7 @@
 // Row "ledger": how fast `nano-snap verify` goes through every page of a ledger, over `cat FILE >/dev/null`, which only
 // reads them, on one thread. The ledger is LMDB's own work with random keys and lies in memory: disks are not compared.
-// It has four times the content of other rows: what the start of Workers and V8's first passes over the code take is in
-// our time, and of a real ledger's, thirty times larger, it would be nothing.
+// It has eight times the content of other rows: what the start of Workers and V8's first passes over the code take is in
+// our time, and of a real ledger's, fifteen times larger, it would be nothing.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export const ledger: Row = {
   async *run(effort) {
     const file = join(effort.folder, "data.ldb");
     try {
-      const mib = 4 * effort.size / (1 << 20);
+      const mib = 8 * effort.size / (1 << 20);
       await mustRun(PYTHON, ["-B", pythonScript("ledger.py"), file, `${mib}`], { deadlineMs: DEADLINE_MS });
       const { size } = await Deno.stat(file);
       const samples = await inTurns(effort.pairs, {

@@ -51,13 +51,13 @@ async function row(
   { folder, pairs, seconds }: { folder: string; pairs: number; seconds: number },
 ): Promise<Outcome> {
   const path = join(folder, archive);
-  let size = Math.round(seconds * LEDGER_BYTES_PER_SECOND);
+  const size = Math.round(seconds * LEDGER_BYTES_PER_SECOND);
   await make(size, pack, folder);
   let alone = await into(folder, (target) => extract(path, target, folder));
   const longer = Math.round(size * ROOM * seconds * 1000 / alone.wallMs);
   if (alone.wallMs < seconds * 1000 && longer <= MOST_LEDGER_BYTES) {
-    size = longer;
-    await make(size, pack, folder);
+    await Deno.remove(path);
+    await make(longer, pack, folder);
     alone = await into(folder, (target) => extract(path, target, folder));
   }
   const bytes = (await Deno.stat(path)).size;
