@@ -1,5 +1,6 @@
-// Checking on several cores: a few Workers for each job, ended with it. Until they have started the work is done where
-// it is asked for, which may be all there is of it.
+// Checking on several cores: this thread, with a turn of the event loop at each read, and for each further core a Worker,
+// which is ended with the job. On one core there is none: it would only take turns with this thread. What is to be
+// copied, too, is Workers' work alone.
 
 import { InvariantBroken } from "../errors.ts";
 import { checkShares, InlineChecker } from "../torrent/check.ts";
@@ -12,12 +13,12 @@ import { newControl, NEXT, runPool, STOP } from "./worker_pool.ts";
 
 /** Checks pieces of the system's own files. */
 export class WorkerChecker implements PieceChecker {
-  readonly #workers: number;
+  readonly #threads: number;
   readonly #inline = new InlineChecker(systemFiles);
 
-  /** @param cores How many the machine has. One of them is used too: a Worker leaves the event loop free. */
+  /** @param cores How many this process may use. */
   constructor(cores: number) {
-    this.#workers = Math.max(1, Math.min(cores, MAX_WORKERS));
+    this.#threads = Math.max(1, Math.min(cores, MAX_THREADS));
   }
 
   async check(job: CheckJob): Promise<void> {
@@ -25,38 +26,34 @@ export class WorkerChecker implements PieceChecker {
     signal.throwIfAborted();
     const bytes = pieces.length * layout.pieceLength;
     if (bytes <= SMALL_BYTES) return await this.#inline.check(job);
-    const workers = Math.min(this.#workers, Math.ceil(bytes / SMALL_BYTES), pieces.length);
+    const threads = Math.min(this.#threads, Math.ceil(bytes / SMALL_BYTES), pieces.length);
+    // A copy is written piece by piece, each without a break: not where others wait for their turn.
+    const isHere = job.to === undefined;
+    const workers = isHere ? threads - 1 : threads;
     const task = taskOf(job);
-    const started = new AbortController();
     const worker = {
       // A static URL: it is how `deno compile` learns which module the binary must carry.
       start: () => new Worker(new URL("./check_worker.ts", import.meta.url), { type: "module" }),
       task,
-      onWord: (verdicts: Verdicts) => {
-        started.abort();
-        onVerdicts(verdicts);
-      },
+      onWord: (verdicts: Verdicts) => onVerdicts(verdicts),
       cannot: `Cannot check ${paths[0]}`,
     };
     const { control } = task;
-    const beside = [checkUntil(started.signal, task, job)];
+    const beside = isHere ? [checkHere(task, job)] : [];
     await runPool(Array.from({ length: workers }, () => worker), { control, signal, beside });
   }
 }
 
-/** Takes shares as a Worker does, until the first of those has said something. */
-async function checkUntil(started: AbortSignal, { control }: WorkerCheckTask, job: CheckJob): Promise<void> {
+/** Takes shares as a Worker does. Reads do not hold up the thread, so the event loop gets its turn at each of them. */
+async function checkHere({ control }: WorkerCheckTask, job: CheckJob): Promise<void> {
   await checkShares({
     ...job,
     files: systemFiles,
     open: openThere,
-    take: () => {
-      const isOver = started.aborted || Atomics.load(control, STOP) !== 0;
-      return isOver ? Infinity : Atomics.add(control, NEXT, 1);
-    },
+    take: () => Atomics.load(control, STOP) !== 0 ? Infinity : Atomics.add(control, NEXT, 1),
     checkStopped: () => job.signal.throwIfAborted(),
     pause: nextTurn,
-    stretchBytes: BESIDE_STRETCH_BYTES,
+    stretchBytes: HERE_STRETCH_BYTES,
   });
 }
 
@@ -74,8 +71,8 @@ function taskFiles({ layout, paths }: PieceFiles, pieces: readonly number[]): Ta
 }
 
 /** Disks have a limit before processors do, and each Worker takes some 20 MB. */
-const MAX_WORKERS = 8;
-/** For the moment until they have started: two of the usual size would be 4 MB for good. */
-const BESIDE_STRETCH_BYTES = 256 << 10;
+const MAX_THREADS = 8;
+/** Half a millisecond of hashing, for as long as which nobody else is served here. */
+const HERE_STRETCH_BYTES = 1 << 20;
 /** What one thread hashes while a Worker starts. */
 const SMALL_BYTES = 64 << 20;

@@ -1,29 +1,26 @@
-// Hashing a file on several cores: a few Workers for each job, ended with it. Until they have started pieces are hashed
-// where it is asked for, which is all there is of a small file.
+// Hashing a file on several cores: this thread, with a turn of the event loop at each read, and for each further
+// core a Worker, which is ended with the job. A small file is hashed here alone, and on one core every file is.
 
 import type { FileHasher, FileHashes, HashJob, PieceHashes } from "../producer/file_hasher.ts";
-import { hashShares, hashWhole, shareCount } from "../producer/hash_file.ts";
+import { hashAlone, hashShares, hashWhole, shareBytes, shareCount } from "../producer/hash_file.ts";
 import { openReader } from "./file_reader.ts";
+import { AHEAD_BYTES, LOOK_MS, WHOLE } from "./hash_control.ts";
 import type { HashWord, WorkerHashTask } from "./hash_worker.ts";
 import { type Control, newControl, NEXT, runPool, STOP } from "./worker_pool.ts";
 
 /** Hashes the system's own files. */
 export class WorkerHasher implements FileHasher {
-  readonly #workers: number;
+  readonly #threads: number;
 
-  /** @param cores How many the machine has. One of them is used too: a Worker leaves the event loop free. */
+  /** @param cores How many this process may use. */
   constructor(cores: number) {
-    this.#workers = Math.max(1, Math.min(cores, MAX_WORKERS));
+    this.#threads = Math.max(1, Math.min(cores, MAX_THREADS));
   }
 
   async hash(job: HashJob): Promise<FileHashes> {
     job.signal.throwIfAborted();
     const hashes = roomFor(job);
-    const whole = await run(job, {
-      hashes,
-      whole: job.whole,
-      workers: Math.min(this.#workers, shareCount(job)),
-    });
+    const whole = await this.#run(job, { hashes, whole: job.whole });
     job.signal.throwIfAborted();
     // Copies: what others write into a torrent or send lies in memory of their own.
     return { pieceRoots: hashes.pieceRoots.slice(), piecesV1: hashes.piecesV1?.slice(), whole };
@@ -32,9 +29,16 @@ export class WorkerHasher implements FileHasher {
   async hashWhole(job: Omit<HashJob, "whole" | "pieceLength" | "kind">): Promise<Uint8Array> {
     job.signal.throwIfAborted();
     const shape = { ...job, pieceLength: WHOLE_PIECE_BYTES, kind: "v2" as const };
-    const whole = await run(shape, { hashes: undefined, whole: true, workers: 0 });
+    const whole = await this.#run(shape, { hashes: undefined, whole: true });
     job.signal.throwIfAborted();
     return whole!;
+  }
+
+  async #run(job: Shape, wanted: Wanted): Promise<Uint8Array | undefined> {
+    const threads = Math.min(this.#threads, shareCount(job));
+    return await (job.size <= SMALL_BYTES || threads === 1
+      ? runHere(job, wanted)
+      : runInWorkers(job, wanted, threads - 1));
   }
 }
 
@@ -45,15 +49,9 @@ interface Wanted {
   /** Room for its pieces' hashes. */
   readonly hashes: PieceHashes | undefined;
   readonly whole: boolean;
-  /** Workers for the pieces. */
-  readonly workers: number;
 }
 
-async function run(job: Shape, wanted: Wanted): Promise<Uint8Array | undefined> {
-  return await (job.size <= SMALL_BYTES ? runHere(job, wanted) : runInWorkers(job, wanted));
-}
-
-/** Stretch by stretch, with a turn of the event loop between them. */
+/** Stretch by stretch, with a turn of the event loop at each read. */
 async function runHere(
   { signal, onProgress, ...file }: Shape,
   { hashes, whole }: Wanted,
@@ -63,25 +61,18 @@ async function runHere(
     signal.throwIfAborted();
     onProgress(bytes);
   };
-  if (hashes !== undefined) {
-    let share = 0;
-    await hashShares({ ...file, reader, hashes, take: () => share++, onRead });
-  }
-  if (!whole) return undefined;
-  // Each byte is told of once.
-  return await hashWhole({
-    ...file,
-    reader,
-    onRead: hashes === undefined ? onRead : () => signal.throwIfAborted(),
-  });
+  return await (hashes === undefined
+    ? hashWhole({ ...file, reader, onRead })
+    : hashAlone({ ...file, reader, onRead, hashes, whole }));
 }
 
+/** @param workers For the pieces. */
 async function runInWorkers(
   { path, size, pieceLength, kind, signal, onProgress }: Shape,
-  { hashes, whole, workers }: Wanted,
+  { hashes, whole }: Wanted,
+  workers: number,
 ): Promise<Uint8Array | undefined> {
   const control = newControl(1);
-  const started = new AbortController();
   let digest: Uint8Array | undefined;
   const workerOf = (task: WorkerHashTask, tells: boolean) => ({
     // A static URL: it is how `deno compile` learns which module the binary must carry.
@@ -89,42 +80,56 @@ async function runInWorkers(
     task,
     cannot: `Cannot hash ${path}`,
     onWord: (word: HashWord) => {
-      if (tells) started.abort();
       if ("whole" in word) digest = word.whole;
       else if (tells) onProgress(word.bytes);
     },
   });
   const isPaired = whole && hashes !== undefined;
   const task = { path, size, pieceLength, kind, control, isPaired };
-  const pool = Array.from({ length: workers }, () => workerOf({ ...task, hashes }, true));
+  const count = hashes === undefined ? 0 : workers;
+  const pool = Array.from({ length: count }, () => workerOf({ ...task, hashes }, true));
   if (whole) pool.push(workerOf({ ...task, hashes: undefined }, hashes === undefined));
   const here = { path, size, pieceLength, kind, signal, onProgress };
-  const beside = hashes === undefined ? [] : [hashUntil(started.signal, here, hashes, control)];
+  const beside = hashes === undefined ? [] : [hashBeside(here, hashes, control, isPaired)];
   await runPool(pool, { control, signal, beside });
   return digest;
 }
 
-/** Takes shares as a Worker does, until the first of those has said something. */
-async function hashUntil(
-  started: AbortSignal,
+/** Takes shares as a Worker does. @param isPaired Whether one of those hashes the whole: as they, it waits for that. */
+async function hashBeside(
   { signal, onProgress, ...file }: Shape,
   hashes: PieceHashes,
   control: Control,
+  isPaired: boolean,
 ): Promise<void> {
   using reader = openReader(file.path);
+  const share = shareBytes(file.pieceLength);
+  let taken = 0;
   await hashShares({
     ...file,
     reader,
     hashes,
     take: () => {
-      const isOver = started.aborted || Atomics.load(control, STOP) !== 0;
-      return isOver ? Infinity : Atomics.add(control, NEXT, 1);
+      if (Atomics.load(control, STOP) !== 0) return Infinity;
+      const n = Atomics.add(control, NEXT, 1);
+      Atomics.notify(control, NEXT);
+      if (n * share < file.size) taken = n;
+      return n;
     },
-    onRead: (bytes) => {
+    onRead: async (bytes) => {
+      if (isPaired) await untilWhole(control, taken - Math.ceil(AHEAD_BYTES / share));
       signal.throwIfAborted();
       onProgress(bytes);
     },
   });
+}
+
+/** Until the hash of the whole has so many shares behind it, or all is to stop. */
+async function untilWhole(control: Control, least: number): Promise<void> {
+  for (let now = Atomics.load(control, WHOLE); now < least; now = Atomics.load(control, WHOLE)) {
+    if (Atomics.load(control, STOP) !== 0) return;
+    await Atomics.waitAsync(control, WHOLE, now, LOOK_MS).value;
+  }
 }
 
 /** In shared memory: all Workers write into it. */
@@ -138,7 +143,7 @@ function roomFor({ size, pieceLength, kind }: HashJob): PieceHashes {
 }
 
 /** Disks have a limit before processors do, and each Worker takes some 20 MB. */
-const MAX_WORKERS = 8;
+const MAX_THREADS = 8;
 /** What one thread hashes while a Worker starts. */
 const SMALL_BYTES = 64 << 20;
 /** Pieces that no hash is made of: any length would do. */

@@ -4,6 +4,7 @@
 import type { HashJob, PieceHashes } from "../producer/file_hasher.ts";
 import { hashShares, hashWhole, shareBytes } from "../producer/hash_file.ts";
 import { openReader } from "./file_reader.ts";
+import { AHEAD_BYTES, LOOK_MS, WHOLE } from "./hash_control.ts";
 import { servePool } from "./pool_worker.ts";
 import { type Control, NEXT } from "./worker_pool.ts";
 
@@ -18,9 +19,6 @@ export interface WorkerHashTask extends Pick<HashJob, "path" | "size" | "pieceLe
 
 /** What a Worker says: progress now and then, and the whole file's hash. */
 export type HashWord = { readonly bytes: number } | { readonly whole: Uint8Array };
-
-/** In the control, behind STOP and NEXT: how many shares the hash of the whole has behind it. */
-export const WHOLE = 2;
 
 servePool<WorkerHashTask, HashWord>(async ({ control, hashes, isPaired, ...file }, { say, checkStopped }) => {
   using reader = openReader(file.path);
@@ -69,10 +67,3 @@ function waitFor(control: Control, place: number, least: number, checkStopped: (
 
 /** Some milliseconds of hashing: a word for each stretch would take a percent of the time. */
 const WORD_BYTES = 8 << 20;
-/**
- * How far the hash of the pieces and the hash of the whole may be apart: what one of them has read from the disk the other
- * one finds in the page cache, and the disk reads each byte once.
- */
-const AHEAD_BYTES = 256 << 20;
-/** Nobody is woken twice; a flag that was missed is seen then. */
-const LOOK_MS = 100;

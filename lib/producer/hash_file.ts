@@ -24,6 +24,8 @@ export interface ShareTask extends HashTask {
   readonly hashes: PieceHashes;
   /** The number of the next share that no thread has taken, from 0; numbers beyond the last end it. */
   readonly take: () => number;
+  /** Takes every byte of the shares, in their order. The bytes are good until it returns. */
+  readonly tee?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** How many shares a file has: what keeps more threads than that from being any use. */
@@ -37,13 +39,14 @@ export function shareBytes(pieceLength: number): number {
 }
 
 /** Hashes shares until none is left. When it has settled the reader is not in use. */
-export async function hashShares({ reader, hashes, take, onRead, ...file }: ShareTask): Promise<void> {
+export async function hashShares({ reader, hashes, take, tee, onRead, ...file }: ShareTask): Promise<void> {
   await passOver({
     layout: layoutOf(file),
     readers: [reader],
     pieces: piecesOf(file, take),
     v2: true,
     v1: hashes.piecesV1 !== undefined,
+    tee,
     onRead,
     onPiece: (piece, sums) => {
       if (sums === undefined) throw becameShorter(file.path);
@@ -51,6 +54,20 @@ export async function hashShares({ reader, hashes, take, onRead, ...file }: Shar
       hashes.piecesV1?.set(sums.sha1!, SHA1_BYTES * piece);
     },
   });
+}
+
+/**
+ * All that a file's hashing is, by one thread and one read of each byte.
+ *
+ * @param task.whole Whether SHA-256 of the whole file is wanted too, which is what it resolves with.
+ */
+export async function hashAlone(
+  { whole, ...task }: Omit<ShareTask, "take" | "tee"> & { readonly whole: boolean },
+): Promise<Uint8Array | undefined> {
+  const sum = whole ? createHash("sha256") : undefined;
+  let share = 0;
+  await hashShares({ ...task, take: () => share++, tee: sum && ((bytes) => void sum.update(bytes)) });
+  return sum?.digest();
 }
 
 /** SHA-256 of the whole file, 32 bytes, as `sha256sum` gives it. When it has settled the reader is not in use. */

@@ -47,7 +47,7 @@ export interface Pass {
   /** Most bytes that are read at once, when that is to be less than STRETCH_BYTES. */
   readonly stretchBytes?: number | undefined;
   /** Takes every byte of the pieces, in their order. The bytes are good until it returns. */
-  readonly tee?: (bytes: Uint8Array) => void;
+  readonly tee?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** Part of a piece, in a stretch's buffer. */

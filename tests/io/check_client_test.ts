@@ -10,6 +10,7 @@ import { Layout } from "../../lib/torrent/layout.ts";
 import { blockHashes, rootOf, zeroHash } from "../../lib/torrent/merkle.ts";
 import type { CheckJob } from "../../lib/torrent/piece_checker.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
+import { workersOf } from "./workers.ts";
 
 const MIB = 1 << 20;
 const PIECES = 80;
@@ -73,18 +74,37 @@ const ALL = Array.from({ length: PIECES }, (_, n) => n);
 const sorted = (places: number[]) => places.sort((a, b) => a - b);
 
 for (const kind of ["v1", "v2"] as const) {
-  for (const workers of [1, 3]) {
-    Deno.test(`WorkerChecker gives each ${kind} piece its verdict once, ${workers} Workers`, async () => {
+  for (const cores of [1, 3]) {
+    Deno.test(`WorkerChecker gives each ${kind} piece its verdict once, cores: ${cores}`, async () => {
       using file = new Sparse(kind);
       file.hashes[0]! ^= 1;
       file.hashes[file.hashes.length / 2]! ^= 1;
       const job = file.job();
-      await new WorkerChecker(workers).check(job);
+      await new WorkerChecker(cores).check(job);
       assert.deepEqual(sorted(job.bad), [0, PIECES / 2]);
       assert.deepEqual(sorted(job.good), ALL.filter((n) => n !== 0 && n !== PIECES / 2));
     });
   }
 }
+
+Deno.test("WorkerChecker starts a Worker for each core but its own", async () => {
+  using file = new Sparse("v2");
+  for (const [cores, wanted] of [[1, 0], [2, 1]] as const) {
+    const job = file.job();
+    assert.equal(await workersOf(() => new WorkerChecker(cores).check(job)), wanted);
+    assert.equal(job.good.length, PIECES);
+  }
+});
+
+Deno.test("WorkerChecker leaves copies to Workers, on one core too", async () => {
+  using file = new Sparse("v2");
+  const target = join(file.root, "target");
+  Deno.writeFileSync(target, new Uint8Array(0));
+  const { layout } = file;
+  const job = file.job({ to: { layout, paths: [target], pieces: [...layout.pieces()] } });
+  assert.equal(await workersOf(() => new WorkerChecker(1).check(job)), 1);
+  assert.equal(job.good.length, PIECES);
+});
 
 Deno.test("WorkerChecker copies from its Workers", async () => {
   using file = new Sparse("v2");

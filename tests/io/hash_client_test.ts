@@ -9,6 +9,7 @@ import { WorkerHasher } from "../../lib/io/hash_client.ts";
 import type { HashJob } from "../../lib/producer/file_hasher.ts";
 import { hashBytes } from "../producer/hashing.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
+import { workersOf } from "./workers.ts";
 
 const MIB = 1 << 20;
 /** More than what is hashed without Workers, not a multiple of anything. */
@@ -45,6 +46,23 @@ Deno.test(
       assert.ok(!(hashes.pieceRoots.buffer instanceof SharedArrayBuffer));
       assert.equal(told, LARGE.length);
     }
+  }),
+);
+
+Deno.test(
+  "WorkerHasher starts a Worker for each core but its own, and one for the whole file's hash",
+  inFolder(async (folder) => {
+    const path = join(folder, "file");
+    writeFileSync(path, LARGE);
+    for (
+      const [cores, whole, wanted] of [[1, false, 0], [1, true, 0], [2, false, 1], [2, true, 2]] as const
+    ) {
+      const job = jobOf(path, LARGE.length, { whole });
+      assert.equal(await workersOf(() => new WorkerHasher(cores).hash(job)), wanted);
+    }
+    const job = jobOf(path, LARGE.length);
+    assert.equal(await workersOf(() => new WorkerHasher(1).hashWhole(job)), 0);
+    assert.equal(await workersOf(() => new WorkerHasher(2).hashWhole(job)), 1);
   }),
 );
 
