@@ -86,17 +86,17 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   };
 }
 
-/** A ledger that came as it is stays beside the one that a node may take, where a mirror would serve it. */
-function archivePlace(paths: DataPaths, info: Info, extract: boolean): string {
+/** Where the archive stays. A ledger that came as it is stays beside the one that a node may take, where a mirror would serve it. */
+export function archivePlace(paths: DataPaths, info: Info, extract: boolean): string {
   const isLedger = extract && info.isSingleFile && info.name === LEDGER_NAME;
   return isLedger ? paths.snapshot(nameOf(info)) : join(paths.root, info.name);
 }
 
 /** Out of `incoming/` by one rename, or by one for each file where the folder is there: what else is in it stays. */
-function placeArchive(
+export function placeArchive(
   { files }: Machine,
   paths: DataPaths,
-  { info, path }: Fetched,
+  { info, path }: Pick<Fetched, "info" | "path">,
   archive: string,
 ): void {
   if (path === archive) return;

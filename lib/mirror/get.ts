@@ -18,6 +18,7 @@ import type { Fetched } from "./fetch_options.ts";
 import { finish } from "./finish.ts";
 import { refuseForeignFolder } from "./folder_place.ts";
 import { type Installed, isCurrent, readInstalled, writeInstalled } from "./installed.ts";
+import { bringKept } from "./kept_archive.ts";
 import { DataPlace, type LedgerPlace, type SnapshotName } from "./ledger_place.ts";
 import { discardNamed } from "./leftovers.ts";
 import { Line } from "../line/line.ts";
@@ -100,6 +101,8 @@ class Run {
   #phase: Phase = "starting";
   #begun: Begun | undefined;
   #fetching = NOTHING;
+  /** The archive that an earlier run was to keep, where it is now. */
+  #kept: string | undefined;
 
   constructor(parts: {
     options: GetOptions;
@@ -316,7 +319,7 @@ class Run {
       infoHash: installed.v2 === installed.v1 ? undefined : installed.v2,
       infoHashV1: installed.v1 ?? undefined,
       alreadyCurrent: true,
-      archive: isLedger ? undefined : installed.path,
+      archive: isLedger ? this.#kept : installed.path,
       ledger: isLedger ? ledgerAt(files, installed.path) : undefined,
       downloadedBytes: 0,
       elapsedMs: clock.nowMs() - this.#startedMs,
@@ -366,18 +369,28 @@ class Run {
       `An earlier run has put ${shortHash(landed.v2)} into ${path}: its records are completed`,
     );
     writeInstalled(this.#machine.files, this.#paths.installed, { ...landed, path });
+    // Before the last record of that run goes: whoever is killed here comes by again.
+    this.#keep(landed);
     this.#place.settle();
   }
 
   /** What else such a run had still to do, once its snapshot is known to be the one that is wanted. */
   #tidyLanded(target: Target, candidate: Candidate | undefined): void {
     const { landed, path } = this.#place;
-    const { force, keepArchive } = this.#options;
-    if (landed === undefined || force || keepArchive || !landed.v2.startsWith(target.name)) return;
+    const { force } = this.#options;
+    if (landed === undefined || force || !landed.v2.startsWith(target.name)) return;
     this.#recordSaved(landed, target, candidate, ledgerAt(this.#machine.files, path));
   }
 
-  /** For a ledger that is in its place, where no torrent is at hand but the one that was saved: that goes, and its content. */
+  #keep({ v2 }: SnapshotName): void {
+    const { force, keepArchive } = this.#options;
+    if (keepArchive && !force) this.#kept = bringKept(this.#common(), v2);
+  }
+
+  /**
+   * For a ledger that is in its place, where no torrent is at hand but the one that was saved: that goes, and its content,
+   * unless the archive is to be kept.
+   */
   #recordSaved(
     { v2 }: SnapshotName,
     target: Target,
@@ -387,7 +400,7 @@ class Run {
     const { files } = this.#machine;
     const { metainfo } = withSaved({ ...target, name: v2 }, files, this.#paths);
     if (metainfo !== undefined) recordSnapshot(files, this.#paths, metainfo.info, candidate?.item, ledger);
-    discardNamed(this.#machine, this.#paths, v2);
+    if (!this.#options.keepArchive) discardNamed(this.#machine, this.#paths, v2);
   }
 
   #ready(target: Target): SnapshotName | undefined {
@@ -406,6 +419,7 @@ class Run {
     this.#note("info", `${shortHash(name.v2)} was fetched and checked by an earlier run`);
     const ledger = summaryOf(await this.#place.put(undefined, { ...name, seq }));
     writeInstalled(files, this.#paths.installed, { ...name, seq, path });
+    this.#keep(name);
     this.#recordSaved(name, target, candidate, ledger);
     this.#place.settle();
     const published = this.#publishedMs(name);
@@ -418,7 +432,7 @@ class Run {
       infoHash: name.v2 === name.v1 ? undefined : name.v2,
       infoHashV1: name.v1 ?? undefined,
       alreadyCurrent: false,
-      archive: undefined,
+      archive: this.#kept,
       ledger,
       downloadedBytes: 0,
       elapsedMs: clock.nowMs() - this.#startedMs,

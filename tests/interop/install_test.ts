@@ -4,6 +4,10 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { systemFiles } from "../../lib/io/files.ts";
+import { Layout } from "../../lib/torrent/layout.ts";
+import { parseTorrent } from "../../lib/torrent/metainfo.ts";
+import { ResumeJournal } from "../../lib/torrent/resume.ts";
+import { FileStorage } from "../../lib/torrent/storage.ts";
 import { ledgerFixture } from "./ledger_fixture.ts";
 import { NodeFolder, openAsNode, statOf } from "./node_folder.ts";
 import { needStage, type Published, Stage } from "./stage.ts";
@@ -92,6 +96,15 @@ Deno.test({
     assert.deepEqual([...Deno.readDirSync(join(stage.dataDir, ".nano-snap", "incoming"))], []);
     const meta = JSON.parse(Deno.readTextFileSync(join(stage.dataDir, "snapshot-meta.json")));
     assert.equal(meta.torrent_info_hash, published.torrent.v2);
+
+    killedAfterSwap(stage, folder, published);
+    await putWhole(stage, published);
+    await using fourth = install(stage, folder, ["--keep-archive"]);
+    const kept = await answerOf(fourth);
+    const archive = join(stage.dataDir, "nano-ledger-snapshot.7z");
+    assert.deepEqual([kept["already_current"], kept["archive"]], [true, archive]);
+    assert.equal(sha256OfFile(archive), sha256OfFile(published.archive));
+    assert.deepEqual([...Deno.readDirSync(join(stage.dataDir, ".nano-snap", "incoming"))], []);
   },
 });
 
@@ -110,6 +123,22 @@ function killedAfterSwap(stage: Stage, folder: NodeFolder, { torrent }: Publishe
   const of = { v2: torrent.v2, v1: torrent.v1, seq: 1, kept: null };
   const record = { ...of, size, mtime: mtime!.getTime(), device, inode };
   Deno.writeTextFileSync(join(staging, "staged.json"), JSON.stringify(record));
+}
+
+/** The whole archive in `incoming/`, as a run leaves it that has unpacked it and did not bring it away. */
+async function putWhole(stage: Stage, { archive, torrent }: Published): Promise<void> {
+  const own = join(stage.dataDir, ".nano-snap");
+  const path = join(own, "incoming", torrent.v2!, "nano-ledger-snapshot.7z");
+  Deno.copyFileSync(archive, path);
+  const { info } = parseTorrent(Deno.readFileSync(torrent.torrent));
+  const layout = Layout.of(info);
+  const storage = FileStorage.open({ files: systemFiles, layout, paths: [path] });
+  const of = { files: systemFiles, torrent: info.infoHashV2!, layout, data: storage.facts() };
+  systemFiles.makeDir(join(own, "resume"));
+  const { journal } = ResumeJournal.open({ ...of, path: join(own, "resume", torrent.v2!) });
+  journal.addPieces([...layout.pieces()], 0);
+  await journal.closeClean(storage);
+  storage.close();
 }
 
 Deno.test({
