@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { writeRandomFile } from "./data.ts";
-import { inTurns, measureOurs, measureTheirs, type Row, type Sample, timeOf } from "./harness.ts";
+import { type Cage, inTurns, measureOurs, measureTheirs, type Row, type Sample, timeOf } from "./harness.ts";
 import { compared } from "./report.ts";
 
 export const create: Row = {
@@ -27,7 +27,8 @@ export const create: Row = {
   },
 };
 
-interface Made {
+/** A torrent that was made. */
+export interface Made {
   readonly sample: Sample;
   /** Both info-hashes. */
   readonly hashes: string;
@@ -38,18 +39,19 @@ function keep(seen: Set<string>, { sample, hashes }: Made): Sample {
   return sample;
 }
 
-async function ourTorrent(file: string): Promise<Made> {
+export async function ourTorrent(file: string, cage?: Cage): Promise<Made> {
   const words = ["produce", "torrent", file, "--piece-size", `${PIECE_LENGTH}`, "--original-filename", ""];
   const { stdout, stderr, cost } = await measureOurs(
     [...words, "--json", "--log-format", "json"],
     dirname(file),
+    cage,
   );
   const workMs = timeOf(stderr, /^Wrote /) - timeOf(stderr, /^Hashing: 0\.0%/);
   return { sample: { ...cost, workMs }, hashes: hashesIn(stdout) };
 }
 
-async function theirTorrent(file: string): Promise<Made> {
-  const { stdout, cost } = await measureTheirs("create.py", [file, `${PIECE_LENGTH}`], dirname(file));
+export async function theirTorrent(file: string, cage?: Cage): Promise<Made> {
+  const { stdout, cost } = await measureTheirs("create.py", [file, `${PIECE_LENGTH}`], dirname(file), cage);
   const { hashMs } = JSON.parse(stdout) as { hashMs: number };
   return { sample: { ...cost, workMs: hashMs }, hashes: hashesIn(stdout) };
 }

@@ -23,6 +23,8 @@ export interface Effort {
 export interface Row {
   /** What it can be asked for by. */
   readonly names: readonly string[];
+  /** Only by its name: no row of design.md 9's. */
+  readonly isExtra?: boolean;
   /** @param wanted Those of `names` that were asked for; at least one. */
   run(effort: Effort, wanted: ReadonlySet<string>): AsyncIterable<Outcome> | Promise<Outcome[]>;
 }
@@ -63,15 +65,24 @@ export interface Measured {
   readonly cost: Cost;
 }
 
+/** What a program gets of the machine, when that is not all of it. */
+export interface Cage {
+  /** The only core that it runs on, all its threads, and everything that it starts. */
+  readonly core: number;
+  /** How many cores ours is told that it has; by itself it finds that it has one. */
+  readonly told?: number;
+}
+
 /** Runs a program to its end; one that fails fails the bench. @param scratch A folder that is there. */
 export async function measure(
   command: string,
   args: readonly string[],
-  options: { readonly scratch: string; readonly cwd?: string },
+  { cage, ...options }: { readonly scratch: string; readonly cwd?: string; readonly cage?: Cage | undefined },
 ): Promise<Measured> {
   const out = join(options.scratch, "cost.json");
   const script = pythonScript("measure.py");
-  await using program = startProgram(PYTHON, ["-B", script, out, command, ...args], {
+  const words = [...wordsOf(cage), command, ...args];
+  await using program = startProgram(PYTHON, ["-B", script, out, ...words], {
     ...options,
     deadlineMs: DEADLINE_MS,
   });
@@ -82,9 +93,21 @@ export async function measure(
   return { stdout, stderr, cost };
 }
 
+function wordsOf(cage: Cage | undefined): string[] {
+  if (cage === undefined) return [];
+  const told = cage.told === undefined ? [] : ["env", `BENCH_CORES=${cage.told}`];
+  return ["taskset", "-c", `${cage.core}`, ...told];
+}
+
 /** Runs nano-snap from its source, as `measure` does. */
-export async function measureOurs(args: readonly string[], scratch: string): Promise<Measured> {
-  return await measure(Deno.execPath(), [...RUN_MAIN, ...args], { scratch, cwd: ROOT });
+export async function measureOurs(
+  args: readonly string[],
+  scratch: string,
+  cage?: Cage,
+): Promise<Measured> {
+  // The same detour for whoever is told nothing: what it takes is in both halves.
+  const words = cage === undefined ? RUN_MAIN : ["run", "--quiet", "-A", join("bench", "told_main.ts")];
+  return await measure(Deno.execPath(), [...words, ...args], { scratch, cwd: ROOT, cage });
 }
 
 /** Runs one of py/, as `measure` does. */
@@ -92,8 +115,9 @@ export async function measureTheirs(
   script: string,
   args: readonly string[],
   scratch: string,
+  cage?: Cage,
 ): Promise<Measured> {
-  return await measure(PYTHON, ["-B", pythonScript(script), ...args], { scratch });
+  return await measure(PYTHON, ["-B", pythonScript(script), ...args], { scratch, cage });
 }
 
 /** What a process that runs has taken until now, all threads (Linux). */

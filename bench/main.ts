@@ -7,7 +7,7 @@
 //   --pairs N   how often each side runs (5; 3 with --full)
 //   --size N    MiB of content (1024)
 //   --dir DIR   where data lies meanwhile (memory if there is enough, otherwise the disk)
-//   NAME…       only these rows
+//   NAME…       only these rows; "one-core" and "formats" only so
 //
 // Ends with 1 when a bar is not met.
 
@@ -16,9 +16,11 @@ import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { create } from "./create.ts";
 import { dht } from "./dht.ts";
+import { formats } from "./formats.ts";
 import type { Effort, Row } from "./harness.ts";
 import { ledger } from "./ledger.ts";
 import { memory } from "./memory.ts";
+import { oneCore } from "./one_core.ts";
 import { overlap } from "./overlap.ts";
 import { recheck } from "./recheck.ts";
 import { isMet, jsonLine, type Outcome, TABLE_HEAD, tableRow, tellBar } from "./report.ts";
@@ -41,6 +43,8 @@ const ROWS: readonly Row[] = [
   memory,
   version,
   dht,
+  oneCore,
+  formats,
 ];
 const SMOKE_ROWS = ["leech", "recheck"];
 /** What a loaded machine may take away before a smoke test calls it a fault. */
@@ -62,7 +66,8 @@ const { values, positionals } = parseArgs({
 });
 const { smoke, full, variant } = values;
 const known = ROWS.flatMap(({ names }) => names);
-const wanted = positionals.length > 0 ? positionals : smoke ? SMOKE_ROWS : known;
+const usual = ROWS.flatMap(({ names, isExtra }) => isExtra === true ? [] : names);
+const wanted = positionals.length > 0 ? positionals : smoke ? SMOKE_ROWS : usual;
 for (const name of wanted) {
   if (!known.includes(name)) throw new RangeError(`no row ${name}: ${known.join(" ")}`);
 }

@@ -7,6 +7,7 @@ import { startProgram } from "../tests/interop/support.ts";
 import type { LibtorrentSwarm, MadeTorrent } from "../tests/interop/swarm.ts";
 import {
   ALONE,
+  type Cage,
   DEADLINE_MS,
   measure,
   measureOurs,
@@ -85,6 +86,7 @@ export interface LeechJob {
   /** An empty folder. */
   readonly target: string;
   readonly count: number;
+  readonly cage?: Cage;
 }
 
 export interface LeechRun {
@@ -94,7 +96,7 @@ export interface LeechRun {
 }
 
 /** From the torrent being added to its last piece being checked and written. */
-export async function ourLeech({ torrent, ports, target, count }: LeechJob): Promise<LeechRun> {
+export async function ourLeech({ torrent, ports, target, count, cage }: LeechJob): Promise<LeechRun> {
   const scratch = dirname(torrent.torrent);
   const peers = ports.map((port) => `127.0.0.1:${port}`);
   if (count > 1) {
@@ -109,6 +111,7 @@ export async function ourLeech({ torrent, ports, target, count }: LeechJob): Pro
   const { stdout, stderr, cost } = await measureOurs(
     [...words, ...peers.flatMap((peer) => ["--peer", peer])],
     scratch,
+    cage,
   );
   const { path } = JSON.parse(stdout) as { path: string };
   const workMs = timeOf(stderr, / → finished$/) - timeOf(stderr, / → checking$/);
@@ -116,10 +119,10 @@ export async function ourLeech({ torrent, ports, target, count }: LeechJob): Pro
 }
 
 /** The same. */
-export async function theirLeech({ torrent, ports, target, count }: LeechJob): Promise<LeechRun> {
+export async function theirLeech({ torrent, ports, target, count, cage }: LeechJob): Promise<LeechRun> {
   const peers = ports.map((port) => ["127.0.0.1", port]);
   const job = JSON.stringify({ torrent: torrent.torrent, dir: target, peers, count });
-  const { stdout, cost } = await measureTheirs("leech.py", [job], dirname(torrent.torrent));
+  const { stdout, cost } = await measureTheirs("leech.py", [job], dirname(torrent.torrent), cage);
   const { transferMs } = JSON.parse(stdout) as { transferMs: number };
   return { sample: { ...cost, workMs: transferMs }, path: join(target, "0", torrent.name) };
 }

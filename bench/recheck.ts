@@ -8,6 +8,7 @@ import { sha256OfFile } from "../tests/interop/support.ts";
 import { writeRandomFile } from "./data.ts";
 import {
   ALONE,
+  type Cage,
   type Effort,
   inTurns,
   measureOurs,
@@ -24,13 +25,7 @@ export const recheck: Row = {
     const folder = join(effort.folder, "recheck");
     await Deno.mkdir(folder);
     try {
-      const size = 2 * effort.size;
-      const file = join(folder, "recheck.bin");
-      await writeRandomFile(file, size, "nano-snap bench recheck");
-      const words = ["produce", "torrent", file, "--piece-size", `${PIECE_LENGTH}`];
-      const { stdout } = await measureOurs([...words, "--json"], folder);
-      const { info_hash } = JSON.parse(stdout) as { info_hash: string };
-      const task = { file, size, infoHash: info_hash, sha256: sha256OfFile(file) };
+      const task = await prepareRecheck(folder, 2 * effort.size);
       yield await row("recheck", task, effort, []);
       if (effort.full) yield await row("recheck, libtorrent with 2 hashing threads", task, effort, ["2"]);
     } finally {
@@ -39,14 +34,24 @@ export const recheck: Row = {
   },
 };
 
-interface Task {
+/** A file of chance in the folder, and its torrent. */
+export async function prepareRecheck(folder: string, size: number): Promise<RecheckTask> {
+  const file = join(folder, "recheck.bin");
+  await writeRandomFile(file, size, "nano-snap bench recheck");
+  const words = ["produce", "torrent", file, "--piece-size", `${PIECE_LENGTH}`];
+  const { stdout } = await measureOurs([...words, "--json"], folder);
+  const { info_hash } = JSON.parse(stdout) as { info_hash: string };
+  return { file, size, infoHash: info_hash, sha256: sha256OfFile(file) };
+}
+
+export interface RecheckTask {
   readonly file: string;
   readonly size: number;
   readonly infoHash: string;
   readonly sha256: string;
 }
 
-async function row(name: string, task: Task, effort: Effort, threads: string[]): Promise<Outcome> {
+async function row(name: string, task: RecheckTask, effort: Effort, threads: string[]): Promise<Outcome> {
   const samples = await inTurns(effort.pairs, {
     ours: (turn) => ourCheck(task, turn),
     theirs: () => theirCheck(task, threads),
@@ -56,7 +61,11 @@ async function row(name: string, task: Task, effort: Effort, threads: string[]):
 }
 
 /** With nobody to fetch from: it ends well only when every piece is found good. */
-async function ourCheck({ file, infoHash, sha256 }: Task, turn: number): Promise<Sample> {
+export async function ourCheck(
+  { file, infoHash, sha256 }: RecheckTask,
+  turn: number,
+  cage?: Cage,
+): Promise<Sample> {
   const folder = dirname(file);
   const data = join(folder, "data");
   const incoming = join(data, ".nano-snap", "incoming", infoHash);
@@ -65,7 +74,7 @@ async function ourCheck({ file, infoHash, sha256 }: Task, turn: number): Promise
     await Deno.link(file, join(incoming, "recheck.bin"));
     const words = ["get", "--torrent", `${file}.torrent`, "--data-dir", data, "--json", ...ALONE];
     const more = ["--stall-timeout", "60s", "--log-format", "json"];
-    const { stdout, stderr, cost } = await measureOurs([...words, ...more], folder);
+    const { stdout, stderr, cost } = await measureOurs([...words, ...more], folder, cage);
     const { path } = JSON.parse(stdout) as { path: string };
     if (turn === 0) assert.equal(sha256OfFile(path), sha256);
     const workMs = timeOf(stderr, / → downloading$/) - timeOf(stderr, /^Checking what is in /);
@@ -75,9 +84,11 @@ async function ourCheck({ file, infoHash, sha256 }: Task, turn: number): Promise
   }
 }
 
-async function theirCheck({ file }: Task, threads: string[]): Promise<Sample> {
+/** @param threads How many hash, when that is not libtorrent's own one. */
+export async function theirCheck({ file }: RecheckTask, threads: string[], cage?: Cage): Promise<Sample> {
   const folder = dirname(file);
-  const { stdout, cost } = await measureTheirs("recheck.py", [`${file}.torrent`, folder, ...threads], folder);
+  const words = [`${file}.torrent`, folder, ...threads];
+  const { stdout, cost } = await measureTheirs("recheck.py", words, folder, cage);
   const { checkMs } = JSON.parse(stdout) as { checkMs: number };
   return { ...cost, workMs: checkMs };
 }

@@ -97,7 +97,7 @@ async function row(kind: Kind, folder: string, pairs: number): Promise<Outcome> 
   }
   await Deno.remove(ledger);
   const samples = await inTurns(pairs, {
-    ours: () => into(join(folder, "ours"), (target) => ours(kind, target, folder)),
+    ours: () => into(join(folder, "ours"), (target) => unpackOurs(kind, target, folder)),
     theirs: () => into(join(folder, "theirs"), (target) => theirs(kind, target, folder)),
   });
   const { rate, megabytesPerSecond } = kind.bars;
@@ -112,7 +112,8 @@ async function row(kind: Kind, folder: string, pairs: number): Promise<Outcome> 
   return { ...outcome, bars: [...outcome.bars, atLeast("rate", megabytesPerSecond, got, "MB/s")] };
 }
 
-async function into(target: string, run: (target: string) => Promise<Sample>): Promise<Sample> {
+/** Runs what needs an empty folder there. */
+export async function into(target: string, run: (target: string) => Promise<Sample>): Promise<Sample> {
   await Deno.mkdir(target);
   try {
     return await run(target);
@@ -121,7 +122,8 @@ async function into(target: string, run: (target: string) => Promise<Sample>): P
   }
 }
 
-async function ours(
+/** One archive, by a process of our own. @param target An empty folder. */
+export async function unpackOurs(
   { archive, cores }: Pick<Kind, "archive" | "cores">,
   target: string,
   scratch: string,
@@ -134,7 +136,7 @@ async function ours(
 }
 
 async function theirs({ archive, unpack }: Kind, target: string, folder: string): Promise<Sample> {
-  if (unpack === undefined) return await ours({ archive, cores: 1 }, target, folder);
+  if (unpack === undefined) return await unpackOurs({ archive, cores: 1 }, target, folder);
   const [program, ...args] = unpack;
   const { cost } = await measure(program, args, { scratch: folder, cwd: folder });
   return { ...cost, workMs: cost.wallMs };
