@@ -24,9 +24,9 @@ const KINDS: readonly Kind[] = [
 
 export const overlap: Row = {
   names: ["overlap"],
-  async *run({ folder, pairs, full }) {
+  async *run({ folder, pairs, full, variant }) {
     const seconds = full ? FULL_SECONDS : SECONDS;
-    for (const kind of KINDS) {
+    for (const kind of KINDS.filter(({ name }) => name.includes(variant))) {
       const own = join(folder, "overlap");
       await Deno.mkdir(own);
       try {
