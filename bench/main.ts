@@ -14,6 +14,7 @@
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
+import { bare } from "./bare.ts";
 import { create } from "./create.ts";
 import { dht } from "./dht.ts";
 import { formats } from "./formats.ts";
@@ -30,9 +31,10 @@ import { unpack } from "./unpack.ts";
 import { update } from "./update.ts";
 import { version } from "./version.ts";
 
-/** In design.md 9's order. */
+/** In design.md 9's order, with what explains a row behind it. */
 const ROWS: readonly Row[] = [
   transfer,
+  bare,
   create,
   recheck,
   start,

@@ -127,6 +127,15 @@ export async function theirLeech({ torrent, ports, target, count, cage }: LeechJ
   return { sample: { ...cost, workMs: transferMs }, path: join(target, "0", torrent.name) };
 }
 
+/** What seeds took between two looks at them; memory is what it ever was. */
+export function spentBetween(before: Spent, after: Spent): Spent {
+  return {
+    userSeconds: after.userSeconds - before.userSeconds,
+    systemSeconds: after.systemSeconds - before.systemSeconds,
+    peakRssBytes: after.peakRssBytes,
+  };
+}
+
 /** Both costs, as one. */
 export function addUp(parts: readonly Spent[]): Spent {
   return {

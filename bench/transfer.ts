@@ -16,6 +16,7 @@ import {
   type LeechRun,
   ourLeech,
   type Seeds,
+  spentBetween,
   startOurSeeds,
   startTheirSeeds,
   theirLeech,
@@ -187,11 +188,7 @@ class Scene implements AsyncDisposable {
       const after = await seeds.spent();
       // What was measured has to be a download: once per side is enough to know.
       if (turn === 0) assert.equal(sha256OfFile(path), this.#sha256);
-      const serving = {
-        userSeconds: after.userSeconds - before.userSeconds,
-        systemSeconds: after.systemSeconds - before.systemSeconds,
-        peakRssBytes: after.peakRssBytes,
-      };
+      const serving = spentBetween(before, after);
       return {
         leech: sample,
         seed: { ...sample, ...serving },
