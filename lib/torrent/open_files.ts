@@ -1,6 +1,7 @@
 // A torrent's files as far as they are open: all of them while they are few, else those used last, as a process may have
 // only so many descriptors. One that was closed for another is opened again where it is needed.
 
+import { dirname } from "node:path";
 import { invariant } from "../errors.ts";
 import type { FileFacts, Files, OpenFile } from "../ports.ts";
 import { MAX_OPEN_FILES } from "./limits.ts";
@@ -94,8 +95,7 @@ export class OpenFiles {
       else this.#missing.add(index);
       return;
     }
-    const slash = path.lastIndexOf("/");
-    if (this.#mode === "create" && slash > 0) files.makeDir(path.slice(0, slash));
+    if (this.#mode === "create") files.makeDir(dirname(path));
     const file = files.open(path, this.#mode);
     this.#keep(index, file);
     if (this.#mode === "create" && file.facts().size > length) file.truncate(length);
