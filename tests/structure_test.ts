@@ -2,7 +2,8 @@
 // machine, and how long a file may be. To change the picture, change the tables here and the drawing there together.
 
 import assert from "node:assert/strict";
-import { dirname, join, normalize, relative } from "node:path";
+import { join, posix, relative } from "node:path";
+import { slashed } from "./windows.ts";
 
 /** Folder under lib/ -> the folders whose files it may import. Its own and the leaves straight under lib/ it always may. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -174,7 +175,7 @@ function importsOf(path: string, source: string): string[] {
   const bare = /(?:^|[\s;}])import\s*\(?\s*["']([^"']+)["']/g;
   const specifiers = [...code.matchAll(statement), ...code.matchAll(bare)].map((match) => match[1] ?? "");
   return [...new Set(specifiers)].map((specifier) => {
-    if (specifier.startsWith(".")) return normalize(join(dirname(path), specifier));
+    if (specifier.startsWith(".")) return posix.join(posix.dirname(path), specifier);
     if (specifier.startsWith("node:")) return specifier.replace(/^(node:[a-z_]+).*/, "$1");
     return specifier.replace(/^npm:/, "").replace(/^((?:@[^/]+\/)?[^/@]+).*/, "$1");
   });
@@ -228,7 +229,9 @@ function readLib(): Map<string, string> {
     for (const entry of Deno.readDirSync(folder)) {
       const path = join(folder, entry.name);
       if (entry.isDirectory) visit(path);
-      else if (entry.name.endsWith(".ts")) files.set(relative(root, path), Deno.readTextFileSync(path));
+      else if (entry.name.endsWith(".ts")) {
+        files.set(slashed(relative(root, path)), Deno.readTextFileSync(path));
+      }
     }
   };
   visit(root);

@@ -61,12 +61,12 @@ Deno.test("readGetOptions() lets the flag win over the variable and the variable
   const env = { PORT: "1000", DATA_DIR: "/env", DHT_SALT: "weekly", DHT_BOOTSTRAP: "e:1" };
   const byEnv = read("", env).options;
   assert.equal(byEnv.port, 1000);
-  assert.equal(byEnv.dataDir, "/env");
+  assert.equal(byEnv.dataDir, resolve("/env"));
   assert.equal(new TextDecoder().decode(byEnv.salt), "weekly");
   assert.deepEqual(byEnv.dht.bootstrap, [{ host: "e", port: 1 }]);
   const byFlag = read("--port 0 --data-dir /flag --salt x --dht-bootstrap f:1,g:2 --dht-bootstrap h:3", env);
   assert.equal(byFlag.options.port, 0);
-  assert.equal(byFlag.options.dataDir, "/flag");
+  assert.equal(byFlag.options.dataDir, resolve("/flag"));
   assert.equal(new TextDecoder().decode(byFlag.options.salt), "x");
   assert.deepEqual(byFlag.options.dht.bootstrap?.map((node) => node.host), ["f", "g", "h"]);
   assert.equal(read("", { PORT: "", DATA_DIR: " " }).options.port, 6881, "an empty variable is not set");

@@ -20,7 +20,7 @@ Deno.test("readRunOptions() takes upstream's variables, and flags before them", 
     DHT_SALT: "weekly",
   };
   const { outputDir, source, retain, hub, salt } = run({}, env);
-  assert.deepEqual([outputDir, retain, hub], ["/srv/out", 2, "https://hub.example.org"]);
+  assert.deepEqual([outputDir, retain, hub], [resolve("/srv/out"), 2, "https://hub.example.org"]);
   assert.deepEqual(source, { kind: "index", url: "https://example.org/latest" });
   assert.equal(new TextDecoder().decode(salt), "weekly");
   assert.deepEqual(run({ sourceIndex: "http://other/" }, env).source, {

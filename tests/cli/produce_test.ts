@@ -58,7 +58,7 @@ Deno.test("produce keygen says the public key alone, and the file has the privat
   assert.equal(exitCode, 0);
   assert.match(
     stderr,
-    /^The private key is .*key: keep a copy .*\nNext: nano-snap produce run --key-file .*key, or [^\n]+\n$/,
+    /^The private key is .*key'?: keep a copy .*\nNext: nano-snap produce run --key-file .*key'?, or [^\n]+\n$/,
   );
   const secret = readFileSync(desk.path("key"), "utf8").trim();
   assert.equal(stdout, toHex(parsePrivateKey(secret, "it").publicKey) + "\n");

@@ -4,6 +4,7 @@ import { makeProgram, runCli } from "../../lib/cli/program.ts";
 import type { CliContext } from "../../lib/cli/context.ts";
 import { type CommandNode, treeOf } from "../../lib/cli/command_tree.ts";
 import { PathUnusable } from "../../lib/errors.ts";
+import { notOnWindows } from "../windows.ts";
 
 /** A context without anything behind it, except what is given; what is said ends up in `heard`. */
 export function emptyContext(
@@ -41,6 +42,7 @@ export async function written(...words: string[]): Promise<string> {
 
 /** Whether a program is installed. */
 export async function isHere(program: string): Promise<boolean> {
+  if (notOnWindows("its shells are others")) return false;
   try {
     const { success } = await new Deno.Command(program, {
       args: ["--version"],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { hashOfSources, sourceFiles, Stage, stampOf } from "../../deploy/stage.ts";
+import { slashed } from "../windows.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const STAMP = { commit: "ab".repeat(20), date: "2026-11-22T00:00:00Z", modified: false };
@@ -26,12 +27,14 @@ Deno.test("Stage is a copy with another stamp and another key, and goes in the e
 
 Deno.test("Stage.workers() has every file that a Worker is made of", () => {
   using stage = new Stage(ROOT, { stamp: STAMP });
-  const sources = sourceFiles(ROOT).filter((file) => file.startsWith("lib/") && file.endsWith(".ts"));
+  const sources = sourceFiles(ROOT).map(slashed).filter((file) =>
+    file.startsWith("lib/") && file.endsWith(".ts")
+  );
   const withoutComments = (file: string) =>
     Deno.readTextFileSync(join(ROOT, file)).replaceAll(/^ *(\*|\/[/*]).*$/gm, "");
   const made = sources.flatMap((file) =>
     [...withoutComments(file).matchAll(/new Worker\(\s*new URL\("\.\/(\w+\.ts)"/g)]
-      .map(([, name]) => join(file, "..", name!))
+      .map(([, name]) => slashed(join(file, "..", name!)))
   );
   assert.ok(made.length >= 4);
   const inside = stage.workers();

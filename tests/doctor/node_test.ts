@@ -6,6 +6,7 @@ import { lookAtNode } from "../../lib/doctor/node.ts";
 import { systemClock } from "../../lib/io/clock.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import type { Access, Programs } from "../../lib/ports.ts";
+import { slashed } from "../windows.ts";
 
 const ignore = Deno.build.os !== "linux";
 
@@ -68,9 +69,16 @@ Deno.test("lookAtNode() says once that there is no node's folder, and which comm
       signal: new AbortController().signal,
     });
     const text =
-      `Cannot find the node's folder of the live network: there is no ${home}/Nano, no /var/nanocurrency/Nano; ` +
+      `Cannot find the node's folder of the live network: there is no ${
+        slashed(home)
+      }/Nano, no /var/nanocurrency/Nano; ` +
       "name it with get --install=DIR";
-    assert.deepEqual(findings, [{ name: "node", verdict: "ok", text, remedy: undefined }]);
+    assert.deepEqual(findings.map((one) => ({ ...one, text: slashed(one.text) })), [{
+      name: "node",
+      verdict: "ok",
+      text,
+      remedy: undefined,
+    }]);
   } finally {
     Deno.removeSync(home, { recursive: true });
   }

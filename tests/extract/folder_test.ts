@@ -5,6 +5,7 @@ import { VerificationFailed } from "../../lib/errors.ts";
 import { findArchive } from "../../lib/extract/folder.ts";
 import { systemFiles as files } from "../../lib/io/files.ts";
 import { ledgerBytes } from "./fakes.ts";
+import { slashed } from "../windows.ts";
 
 const SEVEN_ZIP = new Uint8Array([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0, 4]);
 const ZSTD = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0]);
@@ -20,7 +21,7 @@ function find(members: Record<string, Uint8Array>): string {
       writeFileSync(join(path, name), bytes);
     }
     const names = Object.keys(members).map((name) => name.split("/"));
-    return findArchive(files, { name: "snap", path, members: names }).slice(path.length + 1);
+    return slashed(findArchive(files, { name: "snap", path, members: names }).slice(path.length + 1));
   } finally {
     Deno.removeSync(path, { recursive: true });
   }

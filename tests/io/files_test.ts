@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from "node:path";
 import { NotEnoughSpace, PathUnusable } from "../../lib/errors.ts";
 import { systemFiles as files } from "../../lib/io/files.ts";
+import { NO_LINKS, notOnWindows } from "../windows.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -62,7 +63,10 @@ Deno.test({
 });
 
 Deno.test(
-  "open() refuses what is missing, a folder, and a path through a file, each with its reason",
+  {
+    name: "open() refuses what is missing, a folder, and a path through a file, each with its reason",
+    ignore: notOnWindows("it has reasons of its own where a path is refused"),
+  },
   inFolder((folder) => {
     writeFileSync(join(folder, "f"), "");
     const refused = (path: string, how: "read" | "write" | "create", why: RegExp) =>
@@ -80,7 +84,10 @@ Deno.test(
 );
 
 Deno.test(
-  "writeAtomic() replaces the file and never writes through a link left under the temporary name",
+  {
+    name: "writeAtomic() replaces the file and never writes through a link left under the temporary name",
+    ignore: notOnWindows(NO_LINKS),
+  },
   inFolder((folder) => {
     const path = join(folder, "state.json");
     writeFileSync(join(folder, "victim"), "precious");
@@ -95,7 +102,11 @@ Deno.test(
 );
 
 Deno.test(
-  "writeNew() makes the file with its mode and replaces nothing, not even through a link that leads nowhere",
+  {
+    name:
+      "writeNew() makes the file with its mode and replaces nothing, not even through a link that leads nowhere",
+    ignore: notOnWindows(NO_LINKS),
+  },
   inFolder((folder) => {
     const path = join(folder, "key");
     files.writeNew(path, bytes("secret"), 0o600);
@@ -110,7 +121,10 @@ Deno.test(
 );
 
 Deno.test(
-  "realPath() follows links to the end and gives undefined where nothing is",
+  {
+    name: "realPath() follows links to the end and gives undefined where nothing is",
+    ignore: notOnWindows(NO_LINKS),
+  },
   inFolder((folder) => {
     const real = Deno.realPathSync(folder);
     writeFileSync(join(folder, "file"), "");
@@ -192,7 +206,7 @@ Deno.test(
 );
 
 Deno.test(
-  "lock() follows no link, and makes nothing where one leads",
+  { name: "lock() follows no link, and makes nothing where one leads", ignore: notOnWindows(NO_LINKS) },
   inFolder((folder) => {
     const [path, victim, absent] = ["lock", "victim", "absent"].map((name) => join(folder, name)) as [
       string,

@@ -216,7 +216,11 @@ Deno.test({
   },
 });
 
-Deno.test("get() leaves from the address that it is given", async () => {
+Deno.test({
+  name: "get() leaves from the address that it is given",
+  // Elsewhere the loopback has one address.
+  ignore: Deno.build.os !== "linux",
+}, async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (_, { remoteAddr }) => {
     return new Response(remoteAddr.hostname);
   });

@@ -8,6 +8,7 @@ import { nameOf } from "../../lib/mirror/content_options.ts";
 import { writeInstalled } from "../../lib/mirror/installed.ts";
 import { discardIncoming, discardSuperseded } from "../../lib/mirror/leftovers.ts";
 import { contentOf, LetterTorrent, World } from "./content_world.ts";
+import { NO_LINKS, notOnWindows } from "../windows.ts";
 
 const KINDS = ["v1", "v2", "hybrid"] as const;
 
@@ -212,7 +213,10 @@ Deno.test("Content never moves a ledger, which a node may have open", async () =
   await content.close("failed");
 });
 
-Deno.test("Content copies out of a link that would lead nowhere once moved", async () => {
+Deno.test({
+  name: "Content copies out of a link that would lead nowhere once moved",
+  ignore: notOnWindows(NO_LINKS),
+}, async () => {
   using world = new World();
   const torrent = new LetterTorrent("hybrid", "abcdef");
   const real = world.put("elsewhere/old.7z", contentOf("abXdef"));

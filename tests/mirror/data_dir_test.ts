@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DirectoryHeld, PathUnusable, SnapError } from "../../lib/errors.ts";
 import { systemFiles as files } from "../../lib/io/files.ts";
 import { DataDir, DataPaths } from "../../lib/mirror/data_dir.ts";
+import { notOnWindows, slashed } from "../windows.ts";
 
 const clock = { nowMs: () => 0, unixMs: () => Date.UTC(2026, 7, 13), sleep: () => Promise.resolve() };
 const open = (root: string) => DataDir.open(root, files, { role: "get", pid: 4711, clock });
@@ -41,7 +42,10 @@ Deno.test(
 );
 
 Deno.test(
-  "DataDir.open() names the instance that holds the directory, and opens once that one is gone",
+  {
+    name: "DataDir.open() names the instance that holds the directory, and opens once that one is gone",
+    ignore: notOnWindows("nobody can read there what another has locked"),
+  },
   inFolder((folder) => {
     const first = open(folder);
     const error = refusal(() => open(folder));
@@ -58,13 +62,16 @@ Deno.test(
 );
 
 Deno.test(
-  "DataDir.open() repeats no control characters of a foreign lock file",
+  {
+    name: "DataDir.open() repeats no control characters of a foreign lock file",
+    ignore: notOnWindows("nobody can read there what another has locked"),
+  },
   inFolder((folder) => {
     using _held = open(folder);
     writeFileSync(join(folder, ".nano-snap/lock"), "\x1b[31mme\nyou");
     assert.match(refusal(() => open(folder)).message, /holds it \(\[31mme you\)$/);
     writeFileSync(join(folder, ".nano-snap/lock"), "x".repeat(5000));
-    assert.match(refusal(() => open(folder)).message, /holds it \(see .*\.nano-snap\/lock\)$/);
+    assert.match(refusal(() => open(folder)).message, /holds it \(see .*\.nano-snap[\\/]lock\)$/);
   }),
 );
 
@@ -76,7 +83,7 @@ Deno.test(
     const error = refusal(() => open(root));
     assert.ok(error instanceof PathUnusable);
     assert.equal(error.exitCode, 6);
-    assert.match(error.message, /^Cannot use the data directory .*\/file: cannot make the folder .*[^.]$/);
+    assert.match(error.message, /^Cannot use the data directory .*[\\/]file: cannot make the folder .*[^.]$/);
   }),
 );
 
@@ -99,14 +106,14 @@ Deno.test(
 
 Deno.test("DataPaths keeps upstream's names and the design's own", () => {
   const paths = new DataPaths("/data");
-  assert.equal(paths.archive, "/data/nano-ledger-snapshot.7z");
-  assert.equal(paths.ledger, "/data/data.ldb");
-  assert.equal(paths.mirrorState, "/data/mirror_state.json");
-  assert.equal(paths.snapshotMeta, "/data/snapshot-meta.json");
-  assert.equal(paths.torrent("ab"), "/data/.nano-snap/torrents/ab.torrent");
-  assert.equal(paths.incoming("ab"), "/data/.nano-snap/incoming/ab");
-  assert.equal(paths.kept("ab"), "/data/.nano-snap/kept/ab");
-  assert.equal(paths.snapshot("ab"), "/data/.nano-snap/snapshots/ab/data.ldb");
-  assert.equal(paths.resume("ab"), "/data/.nano-snap/resume/ab");
-  assert.equal(paths.trust, "/data/.nano-snap/trust.json");
+  assert.equal(slashed(paths.archive), "/data/nano-ledger-snapshot.7z");
+  assert.equal(slashed(paths.ledger), "/data/data.ldb");
+  assert.equal(slashed(paths.mirrorState), "/data/mirror_state.json");
+  assert.equal(slashed(paths.snapshotMeta), "/data/snapshot-meta.json");
+  assert.equal(slashed(paths.torrent("ab")), "/data/.nano-snap/torrents/ab.torrent");
+  assert.equal(slashed(paths.incoming("ab")), "/data/.nano-snap/incoming/ab");
+  assert.equal(slashed(paths.kept("ab")), "/data/.nano-snap/kept/ab");
+  assert.equal(slashed(paths.snapshot("ab")), "/data/.nano-snap/snapshots/ab/data.ldb");
+  assert.equal(slashed(paths.resume("ab")), "/data/.nano-snap/resume/ab");
+  assert.equal(slashed(paths.trust), "/data/.nano-snap/trust.json");
 });

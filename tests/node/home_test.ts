@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PathUnusable } from "../../lib/errors.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { candidateFolders, findHome, type Network } from "../../lib/node/home.ts";
+import { NO_LINKS, notOnWindows, slashed } from "../windows.ts";
 
 const LINUX = "x86_64-unknown-linux-gnu";
 
@@ -44,7 +45,7 @@ Deno.test("candidateFolders() are those of upstream.md 10, for each system and n
     ["live", "x86_64-pc-windows-msvc", { LOCALAPPDATA: "/c/Local" }, ["/c/Local/Nano"]],
   ];
   for (const [network, target, env, folders] of cases) {
-    assert.deepEqual(candidateFolders(network, { files: passwd, env, target }), folders);
+    assert.deepEqual(candidateFolders(network, { files: passwd, env, target }).map(slashed), folders);
   }
 });
 
@@ -70,7 +71,10 @@ Deno.test("findHome() takes a container's /root for the folder in it, and a node
   });
 });
 
-Deno.test("findHome() follows links to the folder, and to the ledger on another disk", () => {
+Deno.test({
+  name: "findHome() follows links to the folder, and to the ledger on another disk",
+  ignore: notOnWindows(NO_LINKS),
+}, () => {
   withHome(["disk/Nano/config-node.toml", "big/ledger"], (home) => {
     Deno.symlinkSync(join(home, "disk", "Nano"), join(home, "Nano"));
     Deno.symlinkSync(join(home, "big", "ledger"), join(home, "disk", "Nano", "data.ldb"));
@@ -127,7 +131,10 @@ Deno.test("findHome() passes by another user's folder, and says who may look int
   });
 });
 
-Deno.test("findHome() refuses a ledger that is a link to nowhere: its disk may not be mounted", () => {
+Deno.test({
+  name: "findHome() refuses a ledger that is a link to nowhere: its disk may not be mounted",
+  ignore: notOnWindows(NO_LINKS),
+}, () => {
   withHome(["Nano/wallets.ldb"], (home) => {
     Deno.symlinkSync(join(home, "big", "ledger"), join(home, "Nano", "data.ldb"));
     assert.throws(

@@ -11,6 +11,7 @@ import type { InstallMachine } from "../../lib/mirror/node_place.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { isMountPoint } from "../../lib/node/mount_point.ts";
 import type { Files } from "../../lib/ports.ts";
+import { notOnWindows } from "../windows.ts";
 
 /** As the kernel wrote it after two mounts with --bind on a disk of their own. */
 function filesWith(folder: string): Files {
@@ -48,7 +49,11 @@ Deno.test({
   },
 });
 
-Deno.test("refusals() of an installation name a ledger that is mounted by itself (6), before anything is fetched", () => {
+Deno.test({
+  name:
+    "refusals() of an installation name a ledger that is mounted by itself (6), before anything is fetched",
+  ignore: notOnWindows("nobody says there who has a file open"),
+}, () => {
   const directory = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "nano-snap my node" }));
   try {
     Deno.writeTextFileSync(join(directory, "data.ldb"), "");

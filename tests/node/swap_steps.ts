@@ -80,7 +80,7 @@ export function namesIn(directory: string): string[] {
   for (const entry of Deno.readDirSync(directory)) {
     if (!entry.isDirectory) names.push(entry.name);
     else {names.push(
-        ...namesIn(join(directory, entry.name)).map((name) => join(entry.name, name)),
+        ...namesIn(join(directory, entry.name)).map((name) => `${entry.name}/${name}`),
         entry.name,
       );}
   }

@@ -13,6 +13,7 @@ import { originalFilename } from "../../lib/torrent/x_snapshot.ts";
 import { parseTorrent } from "../../lib/torrent/metainfo.ts";
 import { fixtureBytes } from "../torrent/fixtures.ts";
 import { hashBytes } from "./hashing.ts";
+import { NO_LINKS, NO_MODES, notOnWindows } from "../windows.ts";
 
 const MADE_AT_MS = 1_776_902_400_000;
 
@@ -106,7 +107,10 @@ Deno.test("createTorrent() has the same hash for the same file, whenever and wit
   assert.deepEqual(second.info.infoHashV2, first.info.infoHashV2);
 });
 
-Deno.test("createTorrent() records where a link leads, what it is told, or nothing", async () => {
+Deno.test({
+  name: "createTorrent() records where a link leads, what it is told, or nothing",
+  ignore: notOnWindows(NO_LINKS),
+}, async () => {
   using desk = new Desk();
   desk.write("Nano_64_2026_04_23.7z", fixtureBytes(10));
   fs.symlinkSync("Nano_64_2026_04_23.7z", desk.path("nano-ledger-snapshot.7z"));
@@ -161,7 +165,7 @@ Deno.test("createTorrent() refuses what no torrent can be made of before it hash
 Deno.test({
   name:
     "createTorrent() refuses a file that it may not read and a folder that it may not write to, before it hashes",
-  ignore: Deno.uid() === 0, // who may do anything is not refused
+  ignore: Deno.uid() === 0 || notOnWindows(NO_MODES), // who may do anything is not refused
 }, async () => {
   using desk = new Desk();
   const path = desk.write("a.7z", fixtureBytes(10));

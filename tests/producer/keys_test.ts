@@ -7,6 +7,7 @@ import { verifyItem, verifySignature } from "../../lib/dht/signature.ts";
 import { PathUnusable, UsageError } from "../../lib/errors.ts";
 import { systemFiles as files } from "../../lib/io/files.ts";
 import { createKeyFile, parsePrivateKey, readKeyFile, SigningKey } from "../../lib/producer/keys.ts";
+import { NO_LINKS, NO_MODES, notOnWindows } from "../windows.ts";
 
 /** A seed of 00 01 02 … 1f, its public key, and the signature of salt daily, seq 1370, 32 bytes ab. */
 const SEED = Array.from({ length: 32 }, (_, i) => i.toString(16).padStart(2, "0")).join("");
@@ -77,7 +78,10 @@ Deno.test("SigningKey shows its secret to nobody who prints it", () => {
 });
 
 Deno.test(
-  "createKeyFile() makes a file of mode 0600 that readKeyFile() takes",
+  {
+    name: "createKeyFile() makes a file of mode 0600 that readKeyFile() takes",
+    ignore: notOnWindows(NO_MODES),
+  },
   inFolder((folder) => {
     const path = join(folder, "key");
     const made = createKeyFile(files, { bytes: () => parseHex(SEED)! }, path);
@@ -91,7 +95,10 @@ Deno.test(
 );
 
 Deno.test(
-  "createKeyFile() never replaces what is there, nor writes through a link",
+  {
+    name: "createKeyFile() never replaces what is there, nor writes through a link",
+    ignore: notOnWindows(NO_LINKS),
+  },
   inFolder((folder) => {
     const random = { bytes: (length: number) => new Uint8Array(length) };
     const path = join(folder, "key");
@@ -107,7 +114,10 @@ Deno.test(
 );
 
 Deno.test(
-  "readKeyFile() warns of a file that others can read, whoever they are",
+  {
+    name: "readKeyFile() warns of a file that others can read, whoever they are",
+    ignore: notOnWindows(NO_MODES),
+  },
   inFolder((folder) => {
     const path = join(folder, "key");
     writeFileSync(path, SEED);

@@ -5,8 +5,12 @@ import { join } from "node:path";
 import { UsageError } from "../../lib/errors.ts";
 import { systemFiles } from "../../lib/io/files.ts";
 import { produceRun, type RunMachine, type RunOptions } from "../../lib/producer/run.ts";
+import { NO_LINKS, notOnWindows } from "../windows.ts";
 
-Deno.test("produceRun() refuses the ledger's own folder: its archives would take the ledger's name", async (t) => {
+Deno.test({
+  name: "produceRun() refuses the ledger's own folder: its archives would take the ledger's name",
+  ignore: notOnWindows(NO_LINKS),
+}, async (t) => {
   const folder = Deno.realPathSync(Deno.makeTempDirSync());
   try {
     const node = join(folder, "node");

@@ -52,7 +52,7 @@ function test(name: string, fn: (kit: Kit) => Promise<void>, ignore = false): vo
     ignore: ignore || Deno.build.os === "windows",
     async fn() {
       await using release = new Release();
-      const folder = Deno.makeTempDirSync();
+      const folder = Deno.realPathSync(Deno.makeTempDirSync());
       const path = join(folder, "nano-snap");
       Deno.writeFileSync(path, program("1.0.0"));
       Deno.chmodSync(path, 0o751);
