@@ -1,5 +1,5 @@
-// Does the jobs of a ring: hashes blocks, and writes those that follow one another in a piece in one call. Where that
-// happens, in this thread or another, is nothing to it.
+// Does the jobs of a ring: hashes blocks, and writes those that follow one another in a piece, or in a file of which
+// pieces are nothing but parts, in one call. Where that happens, in this thread or another, is nothing to it.
 
 import { sha256Into } from "../hash.ts";
 import { CONTROL, JOB, JOB_WORDS, KIND, RESULT_BYTES, type RingMemory, slotOf } from "./block_ring.ts";
@@ -11,12 +11,15 @@ export class BlockMill {
   readonly #memory: RingMemory;
   readonly #layout: Layout;
   readonly #storage: Storage;
+  /** Whether a run may go on in the next piece. */
+  readonly #joinsPieces: boolean;
   #hasher: PieceHasher | undefined;
 
   constructor(memory: RingMemory, layout: Layout, storage: Storage) {
     this.#memory = memory;
     this.#layout = layout;
     this.#storage = storage;
+    this.#joinsPieces = storage.joinsPieces === true;
   }
 
   /**
@@ -38,6 +41,7 @@ export class BlockMill {
     const { bytes, results } = this.#memory;
     const piece = this.#field(first, JOB.piece) as PieceIndex;
     const begin = this.#field(first, JOB.begin);
+    const offset = this.#layout.offset(piece, begin);
     const at = this.#field(first, JOB.at);
     let length = 0;
     let n = first;
@@ -49,14 +53,16 @@ export class BlockMill {
       }
       length += size;
       n = (n + 1) | 0;
-    } while (n !== to && length < MOST_RUN_BYTES && this.#follows(n, piece, begin + length, at + length));
+    } while (n !== to && length < MOST_RUN_BYTES && this.#follows(n, piece, offset + length, at + length));
     this.#storage.write(piece, begin, bytes.subarray(at, at + length));
     return n;
   }
 
-  #follows(n: number, piece: PieceIndex, begin: number, at: number): boolean {
-    return this.#field(n, JOB.kind) !== KIND.readBack && this.#field(n, JOB.piece) === piece &&
-      this.#field(n, JOB.begin) === begin && this.#field(n, JOB.at) === at;
+  #follows(n: number, piece: number, offset: number, at: number): boolean {
+    if (this.#field(n, JOB.kind) === KIND.readBack || this.#field(n, JOB.at) !== at) return false;
+    const its = this.#field(n, JOB.piece) as PieceIndex;
+    return (its === piece || this.#joinsPieces) &&
+      this.#layout.offset(its, this.#field(n, JOB.begin)) === offset;
   }
 
   #readBack(n: number): number {

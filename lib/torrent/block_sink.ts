@@ -348,7 +348,7 @@ const SHA1_BYTES = 20;
 const OWN_SLOTS = 64;
 const OWN_BYTES = 1 << 20;
 const SHARED_SLOTS = 1024;
-const SHARED_BYTES = 12 << 20;
+const SHARED_BYTES = 8 << 20;
 /** Some milliseconds of the second thread's time. */
 const BEHIND_BYTES = 4 << 20;
 /** More than this waits: the other thread has more to do than this one, which then hashes what it brings. */

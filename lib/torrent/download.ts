@@ -17,7 +17,7 @@ import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import type { Info } from "./metainfo.ts";
 import { Picker } from "./picker.ts";
-import { PieceHasher, pieceRoot } from "./piece_hash.ts";
+import { hasRoot, PieceHasher } from "./piece_hash.ts";
 import type { PieceLayers } from "./piece_layers.ts";
 import { PieceSet } from "./piece_set.ts";
 import type { Storage } from "./storage.ts";
@@ -79,7 +79,7 @@ export class Download {
       layout: options.layout,
       here: options.here,
       random: options.random,
-      isReady: layers === undefined ? () => true : (piece) => layers.hashOf(piece) !== undefined,
+      isReady: layers === undefined ? () => true : (piece) => layers.knows(piece),
       keepHashes: layers !== undefined,
     });
     for (const piece of options.here) this.#doneBytes += this.#sizeOf(piece);
@@ -188,7 +188,7 @@ export class Download {
       return active.readBack !== undefined && equalBytes(active.readBack, expectedHash(this, piece));
     }
     const hash = this.layers.hashOf(piece);
-    return hash !== undefined && equalBytes(pieceRoot(this.layout, piece, active.hashes), hash);
+    return hash !== undefined && hasRoot(this.layout, piece, active.hashes, hash);
   }
 
   /** Hashes of a whole piece's blocks. v1 needs them only to find who is to blame, and then reads the piece back. */

@@ -1,5 +1,7 @@
 // Pieces that nobody has begun, and which of them a peer begins: what a reader's window wants, else what the peer
 // suggests of the rarest, else the rarest. A piece is missing, held back, or neither: then it is begun, or here.
+// Pieces so short that a peer brings several of them in no time are begun in runs of neighbours that are equally rare:
+// what lies side by side is written in one call.
 //
 //   held -> missing -> begun      held ones are begun as well, by whoever held them back
 //              ^_________|        it was bad, or its only sender is gone
@@ -19,7 +21,19 @@ export interface PieceHolder {
   readonly pieces: PieceSet | undefined;
   /** What it would like to send, the oldest first; numbers of any size. What is of no use is taken away. */
   readonly suggested?: number[];
+  /** How much it is to be asked for side by side, be it several pieces; 0 where not said. */
+  readonly runBytes?: number;
 }
+
+/** How a peer goes through short pieces. */
+export interface Stride {
+  /** Pieces in a run: a power of two, so that shorter runs fit into longer ones. */
+  readonly run: number;
+  /** What it has begun just now, if anything. */
+  readonly before: PieceIndex | undefined;
+}
+
+const ONE: Stride = { run: 1, before: undefined };
 
 /** Pieces of a window that are compared by rarity: with tiny pieces a window has many. */
 const MAX_COMPARED = 256;
@@ -93,12 +107,22 @@ export class MissingPieces {
     else this.#nothingFor.delete(peer);
   }
 
-  /** The piece that the peer begins now: it is not missing any more. Undefined when there is none for it. */
-  take(peer: PieceHolder, wanted: Wanted | undefined): PieceIndex | undefined {
-    const found = wanted === undefined ? undefined : this.#findWanted(peer, wanted);
-    const piece = found ?? (wanted?.isStrict === true ? undefined : this.#findSuggested(peer));
+  /**
+   * The piece that the peer begins now: it is not missing any more. Undefined when there is none for it.
+   *
+   * @param stride Where nobody reads along: neighbours that are as rare as what is chosen are begun one by one.
+   */
+  take(peer: PieceHolder, wanted: Wanted | undefined, stride: Stride = ONE): PieceIndex | undefined {
+    const found = wanted === undefined ? this.#findNext(peer, stride) : this.#findWanted(peer, wanted);
+    const piece = found ??
+      (wanted?.isStrict === true ? undefined : this.#findRunStart(peer, wanted === undefined ? stride : ONE));
     if (piece !== undefined) this.#rarity.remove(piece);
     return piece;
+  }
+
+  /** How many pieces make a run of so many bytes. */
+  runOf(bytes: number): number {
+    return 2 ** Math.max(0, Math.floor(Math.log2(bytes / this.#layout.pieceLength)));
   }
 
   /** A piece that was begun is missing again. */
@@ -167,6 +191,28 @@ export class MissingPieces {
       for (let left = this.#rarity.availability(piece); left > 0; left--) held.raise(piece);
     }
     return held;
+  }
+
+  /** Where the run of what was begun goes on. Runs end at multiples of their length, so that they leave no scraps. */
+  #findNext(peer: PieceHolder, { run, before }: Stride): PieceIndex | undefined {
+    if (before === undefined) return undefined;
+    const next = before + 1;
+    return next % run !== 0 && this.#isAlike(peer, next, before) ? next as PieceIndex : undefined;
+  }
+
+  /** The first of the run in which the chosen piece lies. */
+  #findRunStart(peer: PieceHolder, { run }: Stride): PieceIndex | undefined {
+    const chosen = this.#findSuggested(peer);
+    if (chosen === undefined) return undefined;
+    let first: number = chosen;
+    while (first % run !== 0 && this.#isAlike(peer, first - 1, chosen)) first--;
+    return first as PieceIndex;
+  }
+
+  /** Whether the peer may begin it, and it is as rare as the other. */
+  #isAlike(peer: PieceHolder, piece: number, other: number): boolean {
+    return this.#canStart(peer, piece) &&
+      this.#rarity.availability(piece) === this.#rarity.availability(other);
   }
 
   /** Of what is as rare as the rarest, what the peer suggests. */

@@ -191,6 +191,10 @@ export class PeerCore implements WireHandler {
     return this.requests.size;
   }
 
+  get runBytes(): number {
+    return this.requests.runBytes(this.#nowMs);
+  }
+
   isAskedFor(piece: number, block: number): boolean {
     return this.requests.has(piece, block);
   }

@@ -199,8 +199,12 @@ export class Picker {
     }
     const wanted = this.#look?.();
     if (wanted !== undefined) left -= this.#pickAwaited(wanted.waitingFor, peer, left, take);
+    const stride = {
+      run: this.#missing.runOf(peer.runBytes ?? 0),
+      before: undefined as PieceIndex | undefined,
+    };
     while (left > 0) {
-      const piece = this.#missing.take(peer, wanted);
+      const piece = stride.before = this.#missing.take(peer, wanted, stride);
       if (piece === undefined) break;
       const active = this.#newActive(piece);
       this.#active.set(piece, active);

@@ -2,6 +2,7 @@
 // SHA-1 (BEP 3). One buffer for all pieces. Zeros are compared instead of hashed, some ten times faster: what was
 // never written to is a hole in a sparse file, and reads as zeros.
 
+import { equalBytes } from "../bytes.ts";
 import { SnapError, VerificationFailed } from "../errors.ts";
 import { leavesInto, PART_BYTES, Sha1Sum } from "./content_sums.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
@@ -21,6 +22,17 @@ export function pieceRoot(layout: Layout, piece: PieceIndex, blockHashes: Uint8A
   const isWholeFile = layout.pieceCountOf(layout.fileIndexOf(piece)) === 1;
   const width = isWholeFile ? ceil2(layout.blockCount(piece)) : layout.blocksPerPiece;
   return rootOf(blockHashes, width, zeroHash(0));
+}
+
+/** Whether a piece of those blocks has that hash. Of a piece that is one block nothing is computed. */
+export function hasRoot(
+  layout: Layout,
+  piece: PieceIndex,
+  blockHashes: Uint8Array,
+  root: Uint8Array,
+): boolean {
+  const isOneBlock = layout.blocksPerPiece === 1;
+  return equalBytes(isOneBlock ? blockHashes : pieceRoot(layout, piece, blockHashes), root);
 }
 
 export class PieceHasher {

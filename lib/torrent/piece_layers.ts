@@ -68,6 +68,13 @@ export class PieceLayers {
     return this.#missing === 0;
   }
 
+  /** Whether a piece's hash is known: asked for each piece that is begun, so it makes nothing. */
+  knows(piece: PieceIndex): boolean {
+    const { spans } = this.#layerOf(piece);
+    if (spans.length === 0) return true;
+    return spans[Math.floor(this.#layout.pieceInFile(piece) / SPAN_HASHES)]!.isKnown;
+  }
+
   /** A piece's hash: 32 bytes, a view; undefined as long as it is not proven. */
   hashOf(piece: PieceIndex): Uint8Array | undefined {
     const layer = this.#layerOf(piece);

@@ -16,7 +16,8 @@ export class RarityOrder {
   /** All pieces, in random order, nobody has any. @param random 0 up to but not 1. */
   constructor(pieceCount: number, random: () => number) {
     this.#count = pieceCount;
-    this.#order = Uint32Array.from({ length: pieceCount }, (_, piece) => piece);
+    this.#order = new Uint32Array(pieceCount);
+    for (let piece = 0; piece < pieceCount; piece++) this.#order[piece] = piece;
     this.#availability = new Uint16Array(pieceCount);
     for (let i = pieceCount - 1; i > 0; i--) {
       const j = Math.floor(random() * (i + 1));
@@ -116,7 +117,8 @@ export class RarityOrder {
   }
 
   #swap(i: number, j: number): void {
-    const [a, b] = [this.#order[i]!, this.#order[j]!];
+    const a = this.#order[i]!;
+    const b = this.#order[j]!;
     this.#order[i] = b;
     this.#order[j] = a;
     this.#position[b] = i;

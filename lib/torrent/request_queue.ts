@@ -24,6 +24,12 @@ const BUSY_MS = 20;
 const LEAST_LATENCY_MS = 0.1;
 /** A rate below this share of the best one of late is a loss. */
 const LOSS = 0.8;
+/**
+ * Short pieces are asked for in runs that take no longer than this: others who begin with us are not to have the same
+ * ones, nor to lack the same. And no longer than what one write gains from.
+ */
+const RUN_MS = 50;
+const MOST_RUN_BYTES = 512 << 10;
 /** What each window leaves of the best rate, and of the factor. */
 const FADE = 0.95;
 
@@ -51,6 +57,11 @@ export class RequestQueue {
   /** The peer keeps only so many requests (`reqq`). */
   limit(most: number): void {
     this.#mostDepth = Math.min(Math.max(most, 1), MAX_REQUESTS_SENT);
+  }
+
+  /** How much the peer sends in a moment: what it may be asked for side by side, though it be many short pieces. */
+  runBytes(nowMs: number): number {
+    return Math.min(MOST_RUN_BYTES, this.rate.perSecond(nowMs) * RUN_MS / 1000);
   }
 
   has(piece: number, block: number): boolean {

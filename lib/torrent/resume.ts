@@ -207,8 +207,9 @@ export class ResumeJournal {
     if (values.length === 0) return;
     const bytes = new Uint8Array(values.length * RECORD_BYTES);
     const view = new DataView(bytes.buffer);
-    for (const [i, value] of values.entries()) {
-      encodeRecord(view, i * RECORD_BYTES, { kind, value, place: this.#records + i, seed: this.#seed });
+    for (let i = 0; i < values.length; i++) {
+      const place = this.#records + i;
+      encodeRecord(view, i * RECORD_BYTES, { kind, value: values[i]!, place, seed: this.#seed });
     }
     this.#file.writeAt(bytes, this.#start + this.#records * RECORD_BYTES);
     this.#records += values.length;

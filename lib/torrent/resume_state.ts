@@ -124,6 +124,9 @@ export function closingOf(layout: Layout, data: readonly FileFacts[]): string[] 
 
 /** Whether a piece ends before its files do. */
 function isInside(piece: PieceIndex, { layout, data }: ResumeOptions): boolean {
+  if (layout.single) {
+    return layout.offset(piece, layout.pieceSize(piece)) <= data[layout.singleFile]!.size;
+  }
   return layout.spans(piece, 0, layout.pieceSize(piece)).every(({ file, at, length }) =>
     file === undefined || at + length <= data[file]!.size
   );

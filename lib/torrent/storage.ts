@@ -8,6 +8,8 @@ import type { Layout, PieceIndex } from "./layout.ts";
 import { OpenFiles, type OpenMode } from "./open_files.ts";
 
 export interface Storage {
+  /** Whether a write may go on into the pieces that follow, because all lie behind one another in one file. */
+  readonly joinsPieces?: boolean;
   /** Writes part of a piece. @throws {NotEnoughSpace} When the disk is full: nothing written before is lost. */
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void;
   /** Fills `into` from part of a piece. @throws {VerificationFailed} When the file is shorter than that. */
@@ -44,6 +46,10 @@ export class FileStorage implements Storage {
     invariant(paths.length === layout.files.length, "a path for each file");
     const lengths = layout.files.map(({ length }) => length);
     return new FileStorage(layout, paths, new OpenFiles({ files, paths, lengths, mode }));
+  }
+
+  get joinsPieces(): boolean {
+    return this.#layout.single;
   }
 
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void {

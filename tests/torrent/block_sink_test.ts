@@ -144,6 +144,22 @@ Deno.test("BlockSink writes blocks that follow one another in a piece at once", 
   assert.equal(world.storage.writes, 3);
 });
 
+Deno.test("BlockSink writes pieces that lie behind one another in one file at once", () => {
+  const world = new World({ pieceLength: BLOCK_BYTES, size: 10 * BLOCK_BYTES - 100 });
+  world.storage.joinsPieces = true;
+  world.putPieces(0, 1, 2, 8, 9, 3);
+  assert.deepEqual(numbersOf(world.sink.collect()), [0, 1, 2, 8, 9, 3]);
+  assert.equal(world.storage.writes, 3);
+  for (const n of [0, 1, 2, 8, 9, 3]) world.assertIsHere(n);
+});
+
+Deno.test("BlockSink writes each piece by itself where a place does not say that they may be joined", () => {
+  const world = new World({ pieceLength: BLOCK_BYTES, size: 10 * BLOCK_BYTES });
+  world.putPieces(0, 1, 2);
+  world.sink.collect();
+  assert.equal(world.storage.writes, 3);
+});
+
 Deno.test("BlockSink keeps the later one of two blocks for one place", () => {
   const world = new World({ pieceLength: 128 << 10, thread: "ready" });
   const [dropped, active] = [world.active(0), world.active(0)];

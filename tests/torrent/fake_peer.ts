@@ -10,6 +10,7 @@ export class FakePeer implements PickerPeer {
 
   /** @param pieces undefined for a seed. */
   suggested: number[] = [];
+  runBytes?: number;
 
   constructor(readonly number: number, pieces?: PieceSet) {
     this.pieces = pieces;

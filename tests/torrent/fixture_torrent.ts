@@ -109,8 +109,9 @@ export class MemoryStorage implements Storage {
   readonly #layout: Layout;
   readonly #pieces = new Map<PieceIndex, Uint8Array>();
   readonly #written = new Set<string>();
-  /** Blocks written, each time. */
+  /** Calls of `write`. */
   writes = 0;
+  joinsPieces = false;
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -118,6 +119,18 @@ export class MemoryStorage implements Storage {
 
   write(piece: PieceIndex, begin: number, bytes: Uint8Array): void {
     this.writes++;
+    const first = this.#layout.pieceSize(piece) - begin;
+    this.#keep(piece, begin, bytes.subarray(0, first));
+    for (let at = first, n = piece + 1; at < bytes.length; n++) {
+      if (!this.joinsPieces) throw new RangeError(`a write goes on behind piece ${piece}`);
+      const next = this.#layout.piece(n)!;
+      const size = this.#layout.pieceSize(next);
+      this.#keep(next, 0, bytes.subarray(at, at + size));
+      at += size;
+    }
+  }
+
+  #keep(piece: PieceIndex, begin: number, bytes: Uint8Array): void {
     let data = this.#pieces.get(piece);
     if (data === undefined) this.#pieces.set(piece, data = new Uint8Array(this.#layout.pieceSize(piece)));
     data.set(bytes, begin);

@@ -48,6 +48,41 @@ Deno.test("pick() takes the rarest piece that the peer has and we lack", () => {
   assert.deepEqual(next, new Set([3, 5])); // by a and b
 });
 
+Deno.test("pick() goes through short pieces in whole runs of neighbours when the peer is fast", () => {
+  const { picker, a, b } = drawn({ us: "................", a: "#".repeat(16), b: "#".repeat(16) }, {
+    blocks: 1,
+  });
+  // Four pieces and a half: runs are powers of two.
+  a.runBytes = b.runBytes = 4.5 * 16_384;
+  const pieces = [...a.pick(picker, 8), ...b.pick(picker, 8)].map(([piece]) => piece as number);
+  for (let at = 0; at < 16; at += 4) {
+    const first = pieces[at]!;
+    assert.equal(first % 4, 0);
+    assert.deepEqual(pieces.slice(at, at + 4), [first, first + 1, first + 2, first + 3]);
+  }
+  assert.equal(new Set(pieces).size, 16);
+  const inOrder = pieces.every((piece, i) => piece === i);
+  assert.ok(!inOrder, "where a run begins is chance");
+});
+
+Deno.test("pick() keeps a run to pieces that are missing, as rare as its first, and the peer's", () => {
+  const { picker, a } = drawn({ us: ".#..........", a: "#########.##", b: "......#....." }, { blocks: 1 });
+  a.runBytes = 4 * 16_384;
+  const pieces = a.pick(picker, 12).map(([piece]) => piece as number);
+  for (const [piece, next] of [[2, 3], [4, 5], [10, 11]]) {
+    assert.equal(pieces.indexOf(next!), pieces.indexOf(piece!) + 1, `${pieces}`);
+  }
+  assert.deepEqual([pieces.length, pieces.at(-1)], [10, 6], "what b has too is not as rare");
+});
+
+Deno.test("pick() begins one piece at a time while a peer is slow", () => {
+  const { picker, a } = drawn({ us: "................", a: "#".repeat(16) }, { blocks: 1 });
+  a.runBytes = 1.9 * 16_384;
+  const pieces = a.pick(picker, 16).map(([piece]) => piece as number);
+  const joined = pieces.filter((piece, i) => pieces[i + 1] === piece + 1).length;
+  assert.ok(joined < 8, `${pieces}`);
+});
+
 Deno.test("pick() gives a peer its own piece to the end before anything new", () => {
   const { picker, a, b } = drawn({ us: "....", a: "####", b: "####" }, { blocks: 4 });
   const [[mine]] = a.pick(picker, 1) as [[PieceIndex, number]];

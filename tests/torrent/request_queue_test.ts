@@ -36,6 +36,17 @@ function run(
   return lastSecond;
 }
 
+Deno.test("runBytes() is what a peer sends in a moment, and bounded", () => {
+  const queue = new RequestQueue(1 << 20);
+  assert.equal(queue.runBytes(0), 0, "nothing is known of it yet");
+  run(queue, { bytesPerSec: 1_000_000, latencyMs: 10, seconds: 4 });
+  const slow = queue.runBytes(4000);
+  assert.ok(slow > 40_000 && slow < 60_000, `${slow}`);
+  const fast = new RequestQueue(1 << 20);
+  run(fast, { bytesPerSec: 200_000_000, latencyMs: 1, seconds: 2 });
+  assert.equal(fast.runBytes(2000), 512 << 10);
+});
+
 const LINES = [
   { bytesPerSec: 200_000, latencyMs: 30 },
   { bytesPerSec: 2_000_000, latencyMs: 250 },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { NotEnoughSpace, VerificationFailed } from "../../lib/errors.ts";
 import type { FileFacts, Files, OpenFile } from "../../lib/ports.ts";
-import type { Layout } from "../../lib/torrent/layout.ts";
+import type { Layout, PieceIndex } from "../../lib/torrent/layout.ts";
 import { MAX_OPEN_FILES } from "../../lib/torrent/limits.ts";
 import { FileStorage } from "../../lib/torrent/storage.ts";
 import { fixtureBytes, layoutOf } from "./fixtures.ts";
@@ -105,6 +105,14 @@ Deno.test("FileStorage closes what it opened when a later file cannot be opened"
   disk.forbidden = "/in/f2";
   assert.throws(() => opened(layoutOf("v2", 32_768, [5, 5, 5]), disk), NotEnoughSpace);
   assert.equal(disk.openCount, 0);
+});
+
+Deno.test("FileStorage joins the pieces of one file, and writes over several of them in one call", () => {
+  const { disk, storage } = opened(layoutOf("v2", 16_384, [70_000]));
+  assert.equal(storage.joinsPieces, true);
+  storage.write(1 as PieceIndex, 0, fixtureBytes(50_000));
+  assert.deepEqual(disk.files.get("/in/f0")!.subarray(16_384), fixtureBytes(50_000));
+  assert.equal(opened(layoutOf("v2", 16_384, [70_000, 5])).storage.joinsPieces, false);
 });
 
 const SHAPES = [
