@@ -169,6 +169,14 @@ export interface Holder {
   readonly cgroup: string;
 }
 
+/** Held: whoever opens the LMDB environment waits, and then gives up. */
+export interface StartLock {
+  /** Who has the lock file open besides us, whatever its name by now. */
+  waiting(): readonly Holder[];
+  /** Safe twice. */
+  release(): void;
+}
+
 /** Other programs of this machine. */
 export interface Programs {
   /** Where the first of these lies that is installed; undefined when none is. */
@@ -202,6 +210,12 @@ export interface Programs {
    * @returns undefined where the system does not tell.
    */
   holders(paths: readonly string[]): readonly Holder[] | undefined;
+  /**
+   * Shuts out whoever would open an LMDB environment, and empties its lock file.
+   *
+   * @returns "taken" while somebody has it open; undefined where that cannot be had.
+   */
+  startLock(lockFile: string): StartLock | "taken" | undefined;
   /** Whether a process of this number runs on this computer, whoever's it is. */
   isRunning(pid: number): boolean;
   /** Sends SIGHUP. @returns false when there is no such process, or it is somebody else's. */

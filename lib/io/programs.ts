@@ -6,6 +6,7 @@ import { kill } from "node:process";
 import { OperationFailed } from "../errors.ts";
 import type { Programs } from "../ports.ts";
 import { findHolders } from "./holders.ts";
+import { takeStartLock } from "./start_lock.ts";
 import { errnoOf, reasonOf } from "./os_error.ts";
 
 export const systemPrograms: Programs = {
@@ -62,6 +63,8 @@ export const systemPrograms: Programs = {
   },
 
   holders: findHolders,
+
+  startLock: takeStartLock,
 
   holdersOf(paths) {
     return findHolders(paths)?.map(({ pid, name }) => {

@@ -10,6 +10,7 @@ import { minimumNode } from "../ledger/node_version.ts";
 import type { Network, NodeHome } from "../node/home.ts";
 import { refuseRunning, stateOf } from "../node/running.ts";
 import { LEDGER_PER_ARCHIVE, refuseForSpace, type SpacePlan } from "../node/space.ts";
+import { ShutOut } from "../node/shut_out.ts";
 import type { Staged, Staging } from "../node/staging.ts";
 import { backupName, backupsOf, type Left, swap } from "../node/swap.ts";
 import { type NodeVersion, versionWarning } from "../node/version.ts";
@@ -110,9 +111,18 @@ export class NodePlace implements LedgerPlace {
       this.#ready = staging.take(partial, of);
     }
     if (facts.version !== undefined) this.#warnOfVersion(facts.version);
+    // Who only waits at the lock file has nothing open yet.
+    let watched = home;
     this.#backup = swap(files, staging, this.#ready!, {
       backup: wish.backup ? backupName(files, home.ledger, clock.unixMs()) : undefined,
-      refuseRunning: (...more) => refuseRunning(stateOf(programs, home, ...more), home, wish.force),
+      refuseRunning: (...more) => refuseRunning(stateOf(programs, watched, ...more), home, wish.force),
+      shutOut: () => {
+        const shut = ShutOut.begin(machine, staging, (text) => {
+          this.#parts.report({ kind: "note", level: "warning", logger: "install", text });
+        });
+        if (shut !== undefined) watched = { ...home, lock: home.ledger };
+        return shut;
+      },
     });
     return facts;
   }

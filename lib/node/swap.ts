@@ -5,12 +5,13 @@
 //   staged ── kept is written down ──> old has two names ── renamed ──> new in place ── lock file goes, finish() ──> done
 //      ^_________________undo()______________|__________________________|
 //
-// Where a disk has no hard links the old one is moved, and for the moment between two renames there is none of that name;
+// Meanwhile no node can start (shut_out.ts). Where a disk has no hard links the old one is moved, and for the moment between two renames there is none of that name;
 // a run that is killed there leaves both, and the next one puts it right.
 
 import { basename, dirname, join } from "node:path";
 import { OperationFailed, PathUnusable, SnapError } from "../errors.ts";
 import type { Files } from "../ports.ts";
+import type { ShutOut } from "./shut_out.ts";
 import { isBackupName, isStagedFile, type Staged, type Staging } from "./staging.ts";
 
 /** What a swap does besides. */
@@ -19,6 +20,8 @@ export interface SwapOptions {
   readonly backup: string | undefined;
   /** Throws while somebody has one of the node's files open, or this further one. */
   readonly refuseRunning: (...more: readonly string[]) => void;
+  /** Keeps nodes from starting until it is disposed of; undefined where that cannot be had. @throws {NodeRunning} */
+  readonly shutOut: () => ShutOut | undefined;
 }
 
 /**
@@ -32,10 +35,11 @@ export function swap(
   files: Files,
   staging: Staging,
   before: Staged,
-  { backup, refuseRunning }: SwapOptions,
+  { backup, refuseRunning, shutOut }: SwapOptions,
 ): string | undefined {
   const { home } = staging;
   refuseRunning();
+  using shut = shutOut();
   const hasOld = files.stat(home.ledger) !== undefined;
   const kept = hasOld ? backup ?? staging.old : undefined;
   const staged = { ...before, kept: kept === undefined ? null : basename(kept) };
@@ -51,7 +55,8 @@ export function swap(
     if (!isStagedFile(now, staged) || now?.size !== staged.size) {
       throw new OperationFailed(`Cannot install into ${home.directory}: somebody else writes ${home.ledger}`);
     }
-    files.remove(home.lock);
+    if (shut === undefined) files.remove(home.lock);
+    else shut.removeLockFile();
   } catch (error) {
     undoAll(files, staging, staged, error);
   }

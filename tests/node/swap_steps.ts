@@ -3,7 +3,9 @@
 import { join } from "node:path";
 import { systemAccess } from "../../lib/io/access.ts";
 import { systemFiles } from "../../lib/io/files.ts";
+import { systemPrograms } from "../../lib/io/programs.ts";
 import { findHome } from "../../lib/node/home.ts";
+import { ShutOut } from "../../lib/node/shut_out.ts";
 import { Staging, type StagingMachine } from "../../lib/node/staging.ts";
 import { backupName, keepStray, recover, swap } from "../../lib/node/swap.ts";
 
@@ -41,6 +43,7 @@ export interface Play {
   readonly unpack: (partial: string) => void;
   readonly backup: boolean;
   readonly refuseRunning?: (...more: readonly string[]) => void;
+  readonly onWaiting?: (text: string) => void;
 }
 
 /** Everything that `get --install` does to a node's folder, from the first change to the last. @returns The backup. */
@@ -68,6 +71,8 @@ export function playSwap(machine: StagingMachine, play: Play): string | undefine
   const backup = swap(files, staging, staged, {
     backup: name,
     refuseRunning: play.refuseRunning ?? (() => {}),
+    shutOut: () =>
+      ShutOut.begin({ ...machine, programs: systemPrograms }, staging, play.onWaiting ?? (() => {})),
   });
   files.writeAtomic(installed, new Uint8Array());
   staging.finish();
