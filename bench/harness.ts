@@ -2,6 +2,7 @@
 // does hits both; processor time and peak memory of each side's process; what a row is and what it answers.
 
 import { join } from "node:path";
+import { V8_FLAGS } from "../deploy/build.ts";
 import { PYTHON, startProgram } from "../tests/interop/support.ts";
 import type { Outcome } from "./report.ts";
 
@@ -106,7 +107,7 @@ export async function measureOurs(
   cage?: Cage,
 ): Promise<Measured> {
   // The same detour for whoever is told nothing: what it takes is in both halves.
-  const words = cage === undefined ? RUN_MAIN : ["run", "--quiet", "-A", join("bench", "told_main.ts")];
+  const words = cage === undefined ? RUN_MAIN : [...RUN, join("bench", "told_main.ts")];
   return await measure(Deno.execPath(), [...words, ...args], { scratch, cwd: ROOT, cage });
 }
 
@@ -154,8 +155,9 @@ export function pythonScript(name: string): string {
 
 /** The repository. */
 export const ROOT: string = join(import.meta.dirname ?? ".", "..");
-/** How Deno runs the program from there. */
-export const RUN_MAIN = ["run", "--quiet", "-A", "main.ts"] as const;
+/** How Deno runs what is ours from there: with the options of V8 that the compiled program has. */
+export const RUN = ["run", "--quiet", "-A", V8_FLAGS] as const;
+export const RUN_MAIN = [...RUN, "main.ts"] as const;
 /** No look at the world: only what a row names. */
 export const ALONE = ["--bind", "127.0.0.1", "--port", "0", "--no-dht", "--no-trackers"] as const;
 /** For one run of one side. */

@@ -10,7 +10,7 @@ import { makeTorrent } from "../lib/producer/make_torrent.ts";
 import { ceil2, rootOf, zeroHash } from "../lib/torrent/merkle.ts";
 import { PYTHON, startProgram } from "../tests/interop/support.ts";
 import { linesOf } from "../tests/interop/child.ts";
-import { ALONE, DEADLINE_MS, pythonScript, ROOT, type Row, RUN_MAIN, statusBytes } from "./harness.ts";
+import { ALONE, DEADLINE_MS, pythonScript, ROOT, type Row, RUN, RUN_MAIN, statusBytes } from "./harness.ts";
 import { atMost, type Outcome, round } from "./report.ts";
 
 const SIZE = 121e9;
@@ -83,7 +83,7 @@ async function leeching({ folder, bytes, torrent }: Task): Promise<Outcome> {
     const { port } = JSON.parse((await lines.next()).value!) as { port: number };
     const peers = Array.from({ length: PEERS }, (_, n) => `127.0.0.${n + 2}:${port}`);
     const script = join(ROOT, "bench", "roomy_main.ts");
-    const args = ["run", "--quiet", "-A", script, torrent.path, join(folder, "fetched"), ...peers];
+    const args = [...RUN, script, torrent.path, join(folder, "fetched"), ...peers];
     const watched = await watch(Deno.execPath(), args, bytes, (pid) => pid);
     return outcomeOf("memory, leech", watched);
   } finally {

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { mustRun } from "../tests/interop/support.ts";
 import { LibtorrentSwarm } from "../tests/interop/swarm.ts";
-import { ALONE, inTurns, measure, measureOurs, ROOT, type Row, type Sample } from "./harness.ts";
+import { ALONE, inTurns, measure, measureOurs, ROOT, type Row, RUN, type Sample } from "./harness.ts";
 import { atMost, median, type Outcome, round } from "./report.ts";
 
 interface Kind {
@@ -103,7 +103,7 @@ async function ofProcess(measured: ReturnType<typeof measureOurs>): Promise<Samp
 }
 
 async function extract(archive: string, target: string, scratch: string): Promise<Sample> {
-  const words = ["run", "--quiet", "-A", join(ROOT, "bench", "unpack_main.ts"), archive, target];
+  const words = [...RUN, join(ROOT, "bench", "unpack_main.ts"), archive, target];
   return await ofProcess(measure(Deno.execPath(), words, { scratch, cwd: ROOT }));
 }
 

@@ -13,6 +13,7 @@ import {
   measureOurs,
   measureTheirs,
   ROOT,
+  RUN,
   RUN_MAIN,
   type Sample,
   type Spent,
@@ -101,7 +102,7 @@ export async function ourLeech({ torrent, ports, target, count, cage }: LeechJob
   const peers = ports.map((port) => `127.0.0.1:${port}`);
   if (count > 1) {
     const script = join(ROOT, "bench", "crowd_main.ts");
-    const words = ["run", "--quiet", "-A", script, torrent.torrent, target, `${count}`, ...peers];
+    const words = [...RUN, script, torrent.torrent, target, `${count}`, ...peers];
     const { stdout, cost } = await measure(Deno.execPath(), words, { scratch, cwd: ROOT });
     const { transferMs, path } = JSON.parse(stdout) as { transferMs: number; path: string };
     return { sample: { ...cost, workMs: transferMs }, path };

@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import { mustRun } from "../tests/interop/support.ts";
-import { inTurns, measure, measureOurs, ROOT, type Row, type Sample } from "./harness.ts";
+import { inTurns, measure, measureOurs, ROOT, type Row, RUN, type Sample } from "./harness.ts";
 import { atLeast, compared, type Outcome } from "./report.ts";
 
 const MIB = 1 << 20;
@@ -130,7 +130,7 @@ export async function unpackOurs(
 ): Promise<Sample> {
   const script = join(ROOT, "bench", "unpack_main.ts");
   const more = cores === undefined ? [] : [`${cores}`];
-  const words = ["run", "--quiet", "-A", script, join(scratch, archive), target, ...more];
+  const words = [...RUN, script, join(scratch, archive), target, ...more];
   const { stdout, cost } = await measure(Deno.execPath(), words, { scratch, cwd: ROOT });
   return { ...cost, workMs: (JSON.parse(stdout) as { unpackMs: number }).unpackMs };
 }
