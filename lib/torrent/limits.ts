@@ -115,6 +115,9 @@ export const MAX_PEX_PER_MINUTE = 6;
  */
 export const MAX_WHOLE_SETS = 8;
 
+/** Before the metadata is here a peer may say `have` as often as it gains a piece in that short time. */
+export const MAX_EARLY_HAVES = 10_000;
+
 /** Pieces that a peer suggested and that were not begun: the latest count. Ours suggest at most as many. */
 export const MAX_SUGGESTED = 16;
 

@@ -1,27 +1,21 @@
 // One connection's protocol: fed with bytes and the time, it answers into its writer and tells its owner what came.
 // It knows nothing of sockets, pieces on disk or other peers.
 //
-//   dialed:   our handshake ------> theirs ------> greeted ------> closed
-//   accepted: theirs -> owner found -> our answer -> greeted ----> closed
+//   greeting (greeting.ts) -> greeted: each side says what it has -> messages, until the session closes it
 //
-// Blocks pass through `onPiece` straight to the owner, as views into the receive buffer. The extension protocol is
-// peer_extensions.ts's; what its messages change of the connection is changed here.
+// Blocks pass through `onPiece` straight to the owner, as views into the receive buffer. What the peer says of its pieces
+// is peer_pieces.ts's; the extension protocol is peer_extensions.ts's, and what its messages change is changed here.
 
-import { equalBytes } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 import type { Endpoint } from "../ports.ts";
 import type { ExtensionHandshake } from "./extension.ts";
-import { answerTo, dialWith, encodeHandshake, type Handshake, speaksV2 } from "./handshake.ts";
-import {
-  HANDSHAKE_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  MAX_SUGGESTED,
-  MAX_WHOLE_SETS,
-  SILENCE_TIMEOUT_MS,
-} from "./limits.ts";
+import { Greeting } from "./greeting.ts";
+import type { Handshake } from "./handshake.ts";
+import { HANDSHAKE_TIMEOUT_MS, KEEP_ALIVE_MS, MAX_SUGGESTED, SILENCE_TIMEOUT_MS } from "./limits.ts";
 import { PeerExtensions } from "./peer_extensions.ts";
-import type { Introduction, PeerOwner, PeerSource } from "./peer_owner.ts";
-import { PieceSet } from "./piece_set.ts";
+import type { PeerOwner, PeerSource } from "./peer_owner.ts";
+import { PeerPieces } from "./peer_pieces.ts";
+import type { PieceSet } from "./piece_set.ts";
 import { RequestQueue } from "./request_queue.ts";
 import { type HashSpan, ID, WireWriter } from "./wire.ts";
 import { type WireHandler, WireReader } from "./wire_reader.ts";
@@ -33,32 +27,17 @@ export class PeerCore implements WireHandler {
   readonly source: PeerSource;
   readonly out: WireWriter = new WireWriter();
   readonly #reader: WireReader;
+  readonly #greeting = new Greeting();
   readonly #extensions: PeerExtensions = new PeerExtensions(this.out);
+  readonly #pieces: PeerPieces = new PeerPieces((change) => this.#owner!.onPieces(this, change));
   readonly #findOwner: (handshake: Handshake) => PeerOwner<PeerCore> | undefined;
   #owner: PeerOwner<PeerCore> | undefined;
-  #dialedWith: Uint8Array | undefined;
-  /** The hash that this connection goes by. */
-  #spoken: Uint8Array | undefined;
   #startedMs: number;
   #heardMs: number;
   #saidMs: number;
   #nowMs: number;
-
-  #greeted = false;
-  #fast = false;
-  #v2 = false;
-  #extended = false;
-  #dht = false;
-  #peerId: Uint8Array | undefined;
-  /** Messages about pieces that came before the metadata: replayed by `learnTorrent`. */
-  #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
-  #earlyHaves: number[] = [];
-  #knowsTorrent = false;
   #saidPieces = false;
-  #wholeSets = 0;
 
-  /** What it has; undefined when it has everything. Empty until it says. */
-  pieces: PieceSet | undefined = new PieceSet(0);
   /** The peer chokes us. */
   choked = true;
   /** We want something of it. */
@@ -103,7 +82,9 @@ export class PeerCore implements WireHandler {
     this.#reader = new WireReader(this, options.bufferBytes);
     this.#findOwner = options.findOwner ?? (() => undefined);
     this.#owner = options.owner;
-    if (options.owner !== undefined) this.#dial(options.owner.introduction);
+    if (options.owner !== undefined) {
+      this.out.raw(this.#greeting.dial(options.owner.introduction, options.source));
+    }
   }
 
   /** Where bytes from the network go; then call `received`. */
@@ -120,12 +101,13 @@ export class PeerCore implements WireHandler {
   /** To be called about once a second. @throws {WireFault} When the peer has been silent for too long. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    if (!this.#greeted && nowMs - this.#startedMs > HANDSHAKE_TIMEOUT_MS) {
+    const { isDone } = this.#greeting;
+    if (!isDone && nowMs - this.#startedMs > HANDSHAKE_TIMEOUT_MS) {
       throw new WireFault("BEP 3", "no handshake in time");
     }
     if (nowMs - this.#heardMs > SILENCE_TIMEOUT_MS) throw new WireFault("BEP 3", "silent for too long");
     if (this.out.pending > 0) this.#saidMs = nowMs;
-    if (this.#greeted && nowMs - this.#saidMs > KEEP_ALIVE_MS) {
+    if (isDone && nowMs - this.#saidMs > KEEP_ALIVE_MS) {
       this.out.keepAlive();
       this.#saidMs = nowMs;
     }
@@ -136,25 +118,30 @@ export class PeerCore implements WireHandler {
   }
 
   get isGreeted(): boolean {
-    return this.#greeted;
+    return this.#greeting.isDone;
   }
 
   /** Whether hash requests may be sent on this connection (BEP 52). */
   get isV2(): boolean {
-    return this.#v2;
+    return this.#greeting.isV2;
   }
 
   get isFast(): boolean {
-    return this.#fast;
+    return this.#greeting.theirs?.fast === true;
+  }
+
+  /** What it has; undefined when it has everything. Empty until it says. */
+  get pieces(): PieceSet | undefined {
+    return this.#pieces.set;
   }
 
   get isSeed(): boolean {
-    return this.pieces === undefined || (this.pieces.size > 0 && this.pieces.isFull);
+    return this.#pieces.isAll;
   }
 
   /** What it goes by, 20 bytes; undefined before its handshake. Ours is one per torrent, libtorrent's per connection. */
   get peerId(): Uint8Array | undefined {
-    return this.#peerId;
+    return this.#greeting.theirs?.peerId;
   }
 
   /** Whether it wants nothing: it has everything, or says that it takes no more (BEP 21). */
@@ -184,7 +171,7 @@ export class PeerCore implements WireHandler {
   }
 
   has(piece: number): boolean {
-    return this.pieces === undefined || (piece < this.pieces.size && this.pieces.has(piece));
+    return this.#pieces.has(piece);
   }
 
   get askedCount(): number {
@@ -201,32 +188,24 @@ export class PeerCore implements WireHandler {
 
   /** The metadata is known now: what the peer said of its pieces before is read. */
   learnTorrent(): void {
-    const torrent = this.#owner?.introduction.torrent;
-    if (torrent === undefined || !this.#greeted || this.#knowsTorrent) return;
-    this.#knowsTorrent = true;
-    // A hash of unknown kind may have turned out to be the v2 one.
-    this.#v2 ||= speaksV2(this.#owner!.introduction.hashes, this.#spoken!);
-    this.requests = new RequestQueue(torrent.blocksPerPiece);
+    const introduction = this.#owner?.introduction;
+    if (introduction?.torrent === undefined || !this.isGreeted || this.#pieces.isKnown) return;
+    this.#greeting.learn(introduction.hashes);
+    this.requests = new RequestQueue(introduction.torrent.blocksPerPiece);
     const requestQueue = this.#extensions.theirs?.requestQueue;
     if (requestQueue !== undefined) this.requests.limit(requestQueue);
-    this.pieces = new PieceSet(torrent.pieceCount);
-    const early = this.#early;
-    if (early?.kind === "all") this.onHaveAll();
-    if (early?.kind === "bits") this.onBitfield(early.bits);
-    for (const piece of this.#earlyHaves) this.onHave(piece);
-    this.#early = undefined;
-    this.#earlyHaves = [];
+    this.#pieces.learn(introduction.torrent.pieceCount);
   }
 
   /** Tells the peer what we have: once, right after the extension handshake or as soon as we know it ourselves. */
   sayPieces(): void {
     const { here, dhtPort } = this.#owner!.introduction;
-    if (here === undefined || !this.#greeted || this.#saidPieces) return;
+    if (here === undefined || !this.isGreeted || this.#saidPieces) return;
     this.#saidPieces = true;
-    if (this.#fast && here.isFull) this.out.bare(ID.haveAll);
-    else if (this.#fast && here.count === 0) this.out.bare(ID.haveNone);
+    if (this.isFast && here.isFull) this.out.bare(ID.haveAll);
+    else if (this.isFast && here.count === 0) this.out.bare(ID.haveNone);
     else if (here.count > 0) this.out.bitfield(here.bits);
-    if (this.#dht && dhtPort !== undefined) this.out.port(dhtPort);
+    if (this.#greeting.theirs?.dht === true && dhtPort !== undefined) this.out.port(dhtPort);
   }
 
   /** A piece is here now. */
@@ -257,24 +236,9 @@ export class PeerCore implements WireHandler {
   }
 
   onHandshake(handshake: Handshake): void {
-    if (this.#owner === undefined) this.#accept(handshake);
-    const owner = this.#owner!;
-    const { hashes, peerId } = owner.introduction;
-    const dialed = this.#dialedWith;
-    if (dialed !== undefined && !equalBytes(handshake.infoHash, dialed)) {
-      const upgraded = hashes.v1 !== undefined && equalBytes(dialed, hashes.v1) &&
-        speaksV2(hashes, handshake.infoHash);
-      if (!upgraded) throw new WireFault("BEP 3", "answered with another info-hash");
-    }
-    this.#peerId = handshake.peerId;
-    if (equalBytes(handshake.peerId, peerId)) throw new WireFault("BEP 3", "connected to ourselves");
-    this.#spoken = handshake.infoHash;
-    this.#v2 ||= speaksV2(hashes, handshake.infoHash);
-    this.#fast = handshake.fast;
-    this.#extended = handshake.extended;
-    this.#dht = handshake.dht;
-    this.#greeted = true;
-    if (this.#extended) this.#extensions.sayHandshake(owner.introduction);
+    const owner = this.#owner ??= this.#accept(handshake);
+    this.#greeting.receive(owner.introduction, handshake);
+    if (handshake.extended) this.#extensions.sayHandshake(owner.introduction);
     owner.onGreeted(this);
     this.learnTorrent();
     this.sayPieces();
@@ -304,35 +268,19 @@ export class PeerCore implements WireHandler {
   }
 
   onHave(piece: number): void {
-    const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#knowsTorrent) {
-      if (this.#earlyHaves.length >= MAX_EARLY_HAVES) throw new WireFault("BEP 3", "too many haves");
-      this.#earlyHaves.push(piece);
-      return;
-    }
-    if (piece >= count) throw new WireFault("BEP 3", `have for piece ${piece} of ${count}`);
-    if (this.pieces?.add(piece) === true) this.#owner!.onPieces(this, { kind: "have", piece });
+    this.#pieces.onHave(piece);
   }
 
   onBitfield(bits: Uint8Array): void {
-    const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#knowsTorrent) {
-      this.#early = { kind: "bits", bits: bits.slice() };
-      this.#earlyHaves = [];
-      return;
-    }
-    const pieces = PieceSet.parse(bits, count);
-    this.#replacePieces(pieces.isFull ? undefined : pieces);
+    this.#pieces.onBitfield(bits);
   }
 
   onHaveAll(): void {
-    if (!this.#knowsTorrent) this.#early = { kind: "all" };
-    else this.#replacePieces(undefined);
+    this.#pieces.onHaveAll();
   }
 
   onHaveNone(): void {
-    if (!this.#knowsTorrent) this.#early = undefined;
-    else this.#replacePieces(new PieceSet(this.#owner!.introduction.torrent!.pieceCount));
+    this.#pieces.onHaveNone();
   }
 
   onRequest(piece: number, begin: number, length: number): void {
@@ -353,13 +301,13 @@ export class PeerCore implements WireHandler {
 
   /** Before its pieces are understood the hint is ignored. */
   onSuggest(piece: number): void {
-    if (!this.#knowsTorrent) return;
+    if (!this.#pieces.isKnown) return;
     this.suggested.push(piece);
     if (this.suggested.length > MAX_SUGGESTED) this.suggested.shift();
   }
 
   onReject(piece: number, begin: number, _length: number): void {
-    if (!this.#fast) throw new WireFault("BEP 6", "reject without the fast extension");
+    if (!this.isFast) throw new WireFault("BEP 6", "reject without the fast extension");
     this.#owner!.onRejected(this, piece, begin);
   }
 
@@ -384,7 +332,7 @@ export class PeerCore implements WireHandler {
         this.uploadOnly = said.uploadOnly;
         return owner.onUploadOnly(this);
       case "dont-have":
-        return this.#loseHave(said.piece);
+        return this.#pieces.onDontHave(said.piece);
     }
   }
 
@@ -400,59 +348,12 @@ export class PeerCore implements WireHandler {
     this.#owner!.onHashReject(this, span);
   }
 
-  #dial(introduction: Introduction): void {
-    const source = this.source === "dht-v1" || this.source === "tracker-v1" || this.source === "pex"
-      ? "v1"
-      : "v2";
-    const { infoHash, upgrade } = dialWith(introduction.hashes, source);
-    this.#dialedWith = infoHash;
-    this.#sendHandshake(introduction, infoHash, upgrade);
-  }
-
-  #accept(theirs: Handshake): void {
+  /** Who has the torrent that the peer asks for, once we have answered in its name. */
+  #accept(theirs: Handshake): PeerOwner<PeerCore> {
     const owner = this.#findOwner(theirs);
-    const answer = owner && answerTo(owner.introduction.hashes, theirs);
-    if (owner === undefined || answer === undefined) {
-      throw new WireFault("BEP 3", "asks for an unknown torrent");
-    }
-    this.#owner = owner;
-    this.#v2 = speaksV2(owner.introduction.hashes, answer.infoHash);
-    this.#sendHandshake(owner.introduction, answer.infoHash, answer.upgrade);
-  }
-
-  #sendHandshake(introduction: Introduction, infoHash: Uint8Array, upgrade: boolean): void {
-    this.out.raw(encodeHandshake({
-      extended: true,
-      fast: true,
-      dht: introduction.dhtPort !== undefined,
-      upgrade,
-      infoHash,
-      peerId: introduction.peerId,
-    }));
-  }
-
-  #replacePieces(pieces: PieceSet | undefined): void {
-    if (++this.#wholeSets > MAX_WHOLE_SETS) {
-      throw new WireFault("BEP 6", "says again and again what all its pieces are");
-    }
-    const before = this.pieces;
-    this.pieces = pieces;
-    this.#owner!.onPieces(this, { kind: "all", before });
-  }
-
-  #loseHave(piece: number): void {
-    const count = this.#owner!.introduction.torrent?.pieceCount;
-    if (count === undefined || !this.#knowsTorrent || piece >= count) return;
-    if (this.pieces === undefined) {
-      const all = new PieceSet(count);
-      all.fill();
-      all.delete(piece);
-      this.#replacePieces(all);
-    } else if (this.pieces.delete(piece)) {
-      this.#owner!.onPieces(this, { kind: "dont-have", piece });
-    }
+    const answer = owner && this.#greeting.answer(owner.introduction, theirs);
+    if (answer === undefined) throw new WireFault("BEP 3", "asks for an unknown torrent");
+    this.out.raw(answer);
+    return owner!;
   }
 }
-
-/** Before the metadata is here a peer may say `have` as often as it gains a piece in that short time. */
-const MAX_EARLY_HAVES = 10_000;

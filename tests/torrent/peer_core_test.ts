@@ -9,7 +9,6 @@ import {
   HANDSHAKE_TIMEOUT_MS,
   KEEP_ALIVE_MS,
   MAX_PEX_PER_MINUTE,
-  MAX_WHOLE_SETS,
   SILENCE_TIMEOUT_MS,
 } from "../../lib/torrent/limits.ts";
 import { PeerCore } from "../../lib/torrent/peer_core.ts";
@@ -199,21 +198,6 @@ Deno.test("PeerCore remembers what was said of pieces until the metadata is know
   assert.deepEqual(seed.told.slice(before), ["all 0"]);
 });
 
-Deno.test("PeerCore reads an early bitfield and the haves after it, in order", () => {
-  const leech = new Owner("leech", NO_TORRENT);
-  const a = dialer(leech);
-  const out = new WireWriter();
-  out.raw(encodeHandshake({ ...HELLO, infoHash: HASHES.v2Short! }));
-  out.piecewise(ID.have, 6);
-  out.bitfield(Uint8Array.of(0b1100_0000));
-  out.piecewise(ID.have, 4);
-  give(a, out.take()!);
-  leech.introduction = { ...leech.introduction, torrent: new Owner("x").introduction.torrent };
-  a.learnTorrent();
-  assert.deepEqual([...a.pieces!], [0, 1, 4]);
-  assert.deepEqual(leech.told, ["greeted", "all 2", "have 4"]);
-});
-
 const HELLO: Handshake = {
   extended: true,
   fast: true,
@@ -235,27 +219,6 @@ function greeted(hello: Partial<Handshake> = {}, source: PeerSource = "dht-v2") 
   };
   return { owner, peer, say };
 }
-
-Deno.test("PeerCore dials v1 sources with v1 and the bit, and speaks v2 once the answer does", () => {
-  for (const source of ["dht-v1", "tracker-v1", "pex"] as const) {
-    assert.equal(greeted({ infoHash: HASHES.v1! }, source).peer.isV2, false);
-    assert.equal(greeted({ infoHash: HASHES.v2Short! }, source).peer.isV2, true);
-    const hello = dialer(new Owner("us"), source).out.take()!;
-    assert.deepEqual(hello.slice(28, 48), HASHES.v1);
-    assert.equal(hello[27]! & 0x10, 0x10);
-  }
-  for (const source of ["user", "dht-v2", "tracker-v2"] as const) {
-    const hello = dialer(new Owner("us"), source).out.take()!;
-    assert.deepEqual(hello.slice(28, 48), HASHES.v2Short);
-    assert.equal(hello[27]! & 0x10, 0);
-  }
-});
-
-Deno.test("PeerCore hangs up on an answer with another hash: v1 to a v2 dial, or a stranger's", () => {
-  assert.throws(() => greeted({ infoHash: HASHES.v1! }), WireFault);
-  assert.throws(() => greeted({ infoHash: new Uint8Array(20) }), WireFault);
-  assert.throws(() => greeted({ infoHash: new Uint8Array(20) }, "dht-v1"), WireFault);
-});
 
 Deno.test("PeerCore answers a v1 dial with the bit as v2, one without as v1, an unknown torrent not at all", () => {
   for (const upgrade of [true, false]) {
@@ -356,32 +319,6 @@ Deno.test("PeerCore counts pieces that come and go, a seed's too", () => {
   assert.deepEqual(owner.told.slice(1), ["all pieces", `all ${PIECES - 1}`, "dont-have 4", "have 3"]);
   say((out) => out.bare(ID.haveNone));
   assert.equal(peer.pieces?.count, 0);
-});
-
-Deno.test("PeerCore hangs up on a peer that tells of all its pieces again and again, by whichever message", () => {
-  const bits = SEED.bits;
-  const ways: ((out: WireWriter) => void)[] = [
-    (out) => out.bare(ID.haveAll),
-    (out) => out.bare(ID.haveNone),
-    (out) => out.bitfield(bits),
-    (out) => {
-      out.bare(ID.haveAll);
-      out.extended(7, Uint8Array.of(0, 0, 0, 3));
-    },
-  ];
-  for (const way of ways) {
-    const { owner, say } = greeted();
-    assert.throws(() => {
-      for (let i = 0; i <= MAX_WHOLE_SETS; i++) say(way);
-    }, WireFault);
-    assert.equal(owner.told.filter((what) => what.startsWith("all")).length, MAX_WHOLE_SETS);
-  }
-  const { say } = greeted();
-  say((out) => out.bare(ID.haveAll));
-  for (let i = 0; i < 100; i++) {
-    say((out) => out.extended(7, Uint8Array.of(0, 0, 0, 3)));
-    say((out) => out.piecewise(ID.have, 3));
-  }
 });
 
 Deno.test("PeerCore.tick() hangs up without a handshake in time, and on long silence", () => {
