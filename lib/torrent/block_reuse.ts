@@ -1,6 +1,7 @@
 // Spares the line what an older copy on this disk has: pieces that differ from it are held back from the picker until a
 // peer has told their block hashes (BEP 52, base 0, proven), and what the copy has of them is in place. Then only the rest
-// is asked for. It decides which piece is compared next and whom to ask; the bytes are BlockMatcher's.
+// is asked for. It decides which piece is compared next; who tells its hashes is leaf_tellers.ts's, the bytes are
+// BlockMatcher's.
 //
 //   held -> asked (a peer, its leaves) -> matching (the disk) -> begun, with the blocks that were found
 //     |________|  refused, silent, gone: another peer
@@ -9,15 +10,14 @@
 // It never keeps the line idle for long: what nobody can tell of is let go, little by little, once a peer finds nothing
 // else to do; and where a sample of pieces has nothing in common with the copy, all of it is.
 
-import { equalBytes } from "../bytes.ts";
 import { WireFault } from "../errors.ts";
 import type { BlockMatcher } from "./block_matcher.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
-import { HASH_TIMEOUT_MS, MAX_LEAF_REJECTS, MAX_LEAF_REQUESTS_SENT, REJECT_PAUSE_MS } from "./limits.ts";
+import { LeafTellers } from "./leaf_tellers.ts";
 import type { PeerCore } from "./peer_core.ts";
 import type { Picker } from "./picker.ts";
 import type { PieceLayers } from "./piece_layers.ts";
-import { type HashSpan, ID } from "./wire.ts";
+import type { HashSpan } from "./wire.ts";
 
 /** An older copy, and what is hoped of it. */
 export interface OldBlocks {
@@ -46,23 +46,6 @@ export interface ReuseSums {
 /** Puts what was found into the picker's hands. */
 export type BeginPiece = (piece: PieceIndex, leaves: Uint8Array, found: Uint8Array) => void;
 
-interface Asked {
-  readonly span: HashSpan;
-  readonly peer: number;
-  readonly sinceMs: number;
-}
-
-/** What is known of a peer besides. */
-interface Teller {
-  waiting: number;
-  answeredMs: number;
-  /** In a row. */
-  rejects: number;
-  restUntilMs: number;
-  /** Looks in a row at which it had nothing to do. */
-  idleTicks: number;
-}
-
 export class BlockReuse {
   /** Told when pieces were begun or let go from outside of a call: `takeNews` then says so. */
   onWake: () => void = () => {};
@@ -73,15 +56,13 @@ export class BlockReuse {
   readonly #begin: BeginPiece;
   /** Those that are held once a few have shown that it is worth it. */
   #rest: readonly PieceIndex[];
-  readonly #asked = new Map<PieceIndex, Asked>();
+  readonly #tellers = new LeafTellers();
   readonly #matching = new Set<PieceIndex>();
-  readonly #tellers = new Map<number, Teller>();
-  /** Peers that could not tell, by piece. */
-  readonly #refusals = new Map<PieceIndex, Set<number>>();
+  /** Looks in a row at which a peer had nothing to do. */
+  readonly #idleTicks = new Map<number, number>();
   readonly #aheadBlocks: number;
   readonly #mostBegun: number;
   readonly #sample: number;
-  #nowMs = 0;
   /** Looks in a row, a second apart, at which nobody could be asked, or nobody had answered. A busy machine has few. */
   #mutedTicks = 0;
   /** Looks at which there was somebody to ask, as long as nothing was found. */
@@ -137,33 +118,23 @@ export class BlockReuse {
   /** About once a second. */
   tick(peers: Iterable<PeerCore>, nowMs: number): void {
     if (this.#isOver) return;
-    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    this.#tellers.advance(nowMs);
     this.#mutedTicks++;
     const all = [...peers];
     if (this.#isTriedLong(all)) return this.#end(true);
-    for (const [piece, { peer, sinceMs }] of this.#asked) {
-      // Who has much to do answers one after the other.
-      if (nowMs - Math.max(sinceMs, this.#teller(peer).answeredMs) < HASH_TIMEOUT_MS) continue;
-      this.#takeBack(piece);
-      this.#refuse(piece, peer, MAX_LEAF_REJECTS);
-    }
+    this.#tellers.giveUpSilent();
     this.ask(all);
-    for (const peer of all) {
-      const teller = this.#teller(peer.number);
-      teller.idleTicks = isIdle(peer) ? teller.idleTicks + 1 : 0;
-    }
+    for (const peer of all) this.#idleTicks.set(peer.number, isIdle(peer) ? this.#idleFor(peer) + 1 : 0);
     // Others may tell of what these do not have, as fast as they can.
-    this.#feed(
-      all.filter((peer) => !this.#isTeller(peer) && this.#teller(peer.number).idleTicks > PATIENCE_TICKS),
-    );
+    this.#feed(all.filter((peer) => !this.#tellers.canTell(peer) && this.#idleFor(peer) > PATIENCE_TICKS));
   }
 
   /** Asks whoever can tell about the next pieces. To be called when somebody new can, and when there is room. */
   ask(peers: Iterable<PeerCore>): void {
     if (this.#isOver) return;
     const all = [...peers].filter((peer) => peer.isGreeted && peer.pieces?.count !== 0);
-    for (const { nowMs } of all) this.#nowMs = Math.max(this.#nowMs, nowMs);
-    const tellers = all.filter((peer) => this.#isTeller(peer));
+    for (const { nowMs } of all) this.#tellers.advance(nowMs);
+    const tellers = all.filter((peer) => this.#tellers.canTell(peer));
     let { room, isAhead } = this.#room();
     // What was begun may be slow peers' alone: who has nothing to do of that does not wait for them.
     const asked = isAhead ? tellers.filter(isIdle) : tellers;
@@ -189,14 +160,13 @@ export class BlockReuse {
    * @throws {WireFault} When it proves nothing.
    */
   onHashes(peer: PeerCore, span: HashSpan, hashes: Uint8Array): boolean {
-    const piece = this.#pieceOf(peer, span);
+    const piece = this.#tellers.take(peer, span);
     if (piece === undefined) return false;
-    this.#nowMs = Math.max(this.#nowMs, peer.nowMs);
-    this.#takeBack(piece);
+    this.#tellers.advance(peer.nowMs);
     const leaves = this.#layers.verifyLeaves(piece, span, hashes);
     if (leaves === undefined) throw new WireFault("BEP 52", "hashes that prove nothing");
     this.#hashBytes += hashes.length;
-    Object.assign(this.#teller(peer.number), { rejects: 0, answeredMs: this.#nowMs });
+    this.#tellers.onTold(peer);
     this.#mutedTicks = 0;
     if (this.#isOver || !this.#picker.isHeld(piece)) return true;
     this.#matching.add(piece);
@@ -206,17 +176,16 @@ export class BlockReuse {
 
   /** @returns Whether that was asked for here. */
   onReject(peer: PeerCore, span: HashSpan): boolean {
-    const piece = this.#pieceOf(peer, span);
+    const piece = this.#tellers.take(peer, span);
     if (piece === undefined) return false;
-    this.#nowMs = Math.max(this.#nowMs, peer.nowMs);
-    this.#takeBack(piece);
-    this.#refuse(piece, peer.number, 1);
+    this.#tellers.advance(peer.nowMs);
+    this.#tellers.onRefused(piece, peer);
     return true;
   }
 
   leave(peer: PeerCore): void {
-    for (const [piece, asked] of this.#asked) if (asked.peer === peer.number) this.#takeBack(piece);
-    this.#tellers.delete(peer.number);
+    this.#tellers.leave(peer);
+    this.#idleTicks.delete(peer.number);
   }
 
   /** Compares nothing more. Resolves when no file is in use any more; what was not compared is missing. */
@@ -233,62 +202,28 @@ export class BlockReuse {
       begun++;
       free += active.free;
     }
-    const underWay = this.#asked.size + this.#matching.size;
+    const underWay = this.#tellers.askedCount + this.#matching.size;
     const room = Math.max(0, Math.min(MOST_UNDER_WAY, this.#mostBegun - begun) - underWay);
     return { room, isAhead: free >= this.#aheadBlocks };
   }
 
   #askNext(peer: PeerCore): boolean {
-    const teller = this.#teller(peer.number);
-    if (teller.waiting >= MAX_LEAF_REQUESTS_SENT) return false;
+    if (!this.#tellers.hasRoom(peer)) return false;
     const piece = this.#picker.nextHeld(
       peer,
-      (n) =>
-        !this.#asked.has(n as PieceIndex) && !this.#matching.has(n as PieceIndex) &&
-        this.#refusals.get(n as PieceIndex)?.has(peer.number) !== true,
+      (n) => !this.#isUnderWay(n as PieceIndex) && !this.#tellers.hasRefused(n as PieceIndex, peer),
     );
     if (piece === undefined) return false;
-    const span = this.#layers.leafRequest(piece)!;
-    teller.waiting++;
-    this.#asked.set(piece, { span, peer: peer.number, sinceMs: this.#nowMs });
-    peer.out.hashSpan(ID.hashRequest, span);
+    this.#tellers.ask(peer, piece, this.#layers.leafRequest(piece)!);
     return true;
   }
 
-  #pieceOf(peer: PeerCore, span: HashSpan): PieceIndex | undefined {
-    for (const [piece, asked] of this.#asked) {
-      const { index, root } = asked.span;
-      if (asked.peer === peer.number && index === span.index && equalBytes(root, span.root)) return piece;
-    }
-    return undefined;
+  #isUnderWay(piece: PieceIndex): boolean {
+    return this.#tellers.isAsked(piece) || this.#matching.has(piece);
   }
 
-  /** It is nobody's to answer any more. */
-  #takeBack(piece: PieceIndex): void {
-    const asked = this.#asked.get(piece);
-    if (asked === undefined) return;
-    this.#asked.delete(piece);
-    const teller = this.#tellers.get(asked.peer);
-    if (teller !== undefined) teller.waiting--;
-  }
-
-  #refuse(piece: PieceIndex, number: number, times: number): void {
-    const refusals = this.#refusals.get(piece) ?? new Set();
-    this.#refusals.set(piece, refusals.add(number));
-    const teller = this.#teller(number);
-    teller.rejects += times;
-    if (teller.rejects < MAX_LEAF_REJECTS) return;
-    teller.rejects = 0;
-    teller.restUntilMs = this.#nowMs + REJECT_PAUSE_MS;
-  }
-
-  #teller(number: number): Teller {
-    const teller = this.#tellers.get(number) ?? {
-      ...{ waiting: 0, answeredMs: 0, rejects: 0 },
-      ...{ restUntilMs: 0, idleTicks: 0 },
-    };
-    this.#tellers.set(number, teller);
-    return teller;
+  #idleFor(peer: PeerCore): number {
+    return this.#idleTicks.get(peer.number) ?? 0;
   }
 
   /** A few that are only tried may be what somebody waits for who reads along. */
@@ -300,18 +235,13 @@ export class BlockReuse {
     return false;
   }
 
-  /** Whether it may be asked for hashes. */
-  #isTeller(peer: PeerCore): boolean {
-    return peer.isV2 && this.#teller(peer.number).restUntilMs <= this.#nowMs;
-  }
-
   /** Some were asked for the piece's leaves in vain, or all who could be. */
   #letGoOfRefused(peers: readonly PeerCore[], tellers: readonly PeerCore[]): void {
     const most = this.#old.isLikely ? MOST_REFUSALS : 1;
-    for (const [piece, refusals] of this.#refusals) {
-      if (this.#asked.has(piece) || this.#matching.has(piece)) continue;
-      const canTell = tellers.some((peer) => peer.has(piece) && !refusals.has(peer.number));
-      if (refusals.size >= most || (!canTell && peers.some((peer) => peer.has(piece)))) this.#letGo(piece);
+    for (const [piece, refusals] of this.#tellers.refused()) {
+      if (this.#matching.has(piece)) continue;
+      const canTell = tellers.some((peer) => peer.has(piece) && !this.#tellers.hasRefused(piece, peer));
+      if (refusals >= most || (!canTell && peers.some((peer) => peer.has(piece)))) this.#letGo(piece);
     }
   }
 
@@ -325,7 +255,7 @@ export class BlockReuse {
     let left = Math.max(1, Math.floor(STARVED_BYTES / this.#layout.pieceLength));
     for (const peer of peers) {
       for (; left > 0; left--) {
-        const piece = this.#picker.nextHeld(peer, (n) => !this.#asked.has(n as PieceIndex));
+        const piece = this.#picker.nextHeld(peer, (n) => !this.#tellers.isAsked(n as PieceIndex));
         if (piece === undefined) break;
         this.#letGo(piece);
       }
@@ -333,7 +263,7 @@ export class BlockReuse {
   }
 
   #letGo(piece: PieceIndex): void {
-    this.#refusals.delete(piece);
+    this.#tellers.forget(piece);
     this.#picker.letGo(piece);
     this.#hasNews = true;
   }
@@ -346,7 +276,7 @@ export class BlockReuse {
     this.#comparedPieces++;
     this.#foundBlocks += count;
     this.#foundNothing = count > 0 ? 0 : this.#foundNothing + 1;
-    this.#refusals.delete(piece);
+    this.#tellers.forget(piece);
     this.#begin(piece, leaves, found);
     this.#hasNews = true;
     if (count > 0 && this.#rest.length > 0) {
@@ -367,7 +297,7 @@ export class BlockReuse {
     this.#isOver = true;
     this.#picker.letGoOfAll();
     this.#hasNews = true;
-    this.#refusals.clear();
+    this.#tellers.forgetAll();
     this.#ended = this.#old.matcher.end();
     const { onOver } = this.#old;
     onOver({
