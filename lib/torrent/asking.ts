@@ -8,7 +8,14 @@ import type { Company } from "./company.ts";
 import type { Download } from "./download.ts";
 import type { Justice } from "./justice.ts";
 import { BLOCK_BYTES, type PieceIndex } from "./layout.ts";
-import { MAX_SNUBS, MAX_UNASKED_BYTES, REJECT_REST_MS, SNUB_MS, SNUB_REST_MS } from "./limits.ts";
+import {
+  MAX_SNUBS,
+  MAX_UNASKED_BYTES,
+  REJECT_REST_MS,
+  SEND_HIGH_WATER_BYTES,
+  SNUB_MS,
+  SNUB_REST_MS,
+} from "./limits.ts";
 import type { PeerCore } from "./peer_core.ts";
 import { ID } from "./wire.ts";
 
@@ -42,6 +49,8 @@ export class Asking {
     const { download } = this;
     if (download === undefined || peer.choked || !peer.interested || peer.snubbed) return;
     if (peer.nowMs < peer.restUntilMs) return;
+    // One read of ours may hold thousands of its chokes and unchokes: each pair, a few bytes, would have us ask anew.
+    if (peer.out.pending > SEND_HIGH_WATER_BYTES) return;
     // A few at a time would be a system call each: wait until a quarter of the room is free.
     const { room, size } = peer.requests;
     if (room <= 0 || room * 4 < size) return;
