@@ -14,8 +14,8 @@ export class PeerPieces {
   #set: PieceSet | undefined = new PieceSet(0);
   /** Of the torrent; undefined while what is said cannot be read. */
   #pieceCount: number | undefined;
-  /** Said before it could be read. */
-  #early: { kind: "all" } | { kind: "bits"; bits: Uint8Array } | undefined;
+  /** Said before it could be read: what all its pieces are, last (a bitfield, or that), and each that came after it. */
+  #early: Uint8Array | "all" | undefined;
   #earlyHaves: number[] = [];
   #wholeSets = 0;
 
@@ -49,8 +49,8 @@ export class PeerPieces {
     const [early, haves] = [this.#early, this.#earlyHaves];
     this.#early = undefined;
     this.#earlyHaves = [];
-    if (early?.kind === "all") this.onHaveAll();
-    if (early?.kind === "bits") this.onBitfield(early.bits);
+    if (early === "all") this.onHaveAll();
+    else if (early !== undefined) this.onBitfield(early);
     for (const piece of haves) this.onHave(piece);
   }
 
@@ -68,24 +68,20 @@ export class PeerPieces {
 
   /** @param bits Copied when it is kept. @throws {WireFault} As `onHaveAll`, and when it is of another length. */
   onBitfield(bits: Uint8Array): void {
-    if (this.#pieceCount === undefined) {
-      this.#early = { kind: "bits", bits: bits.slice() };
-      this.#earlyHaves = [];
-      return;
-    }
+    if (this.#pieceCount === undefined) return this.#keepEarly(bits.slice());
     const pieces = PieceSet.parse(bits, this.#pieceCount);
     this.#replace(pieces.isFull ? undefined : pieces);
   }
 
   /** @throws {WireFault} When it says again and again what all its pieces are. */
   onHaveAll(): void {
-    if (this.#pieceCount === undefined) this.#early = { kind: "all" };
+    if (this.#pieceCount === undefined) this.#keepEarly("all");
     else this.#replace(undefined);
   }
 
   /** @throws {WireFault} As `onHaveAll`. */
   onHaveNone(): void {
-    if (this.#pieceCount === undefined) this.#early = undefined;
+    if (this.#pieceCount === undefined) this.#keepEarly(undefined);
     else this.#replace(new PieceSet(this.#pieceCount));
   }
 
@@ -101,6 +97,11 @@ export class PeerPieces {
     } else if (this.#set.delete(piece)) {
       this.#tell({ kind: "dont-have", piece });
     }
+  }
+
+  #keepEarly(whole: Uint8Array | "all" | undefined): void {
+    this.#early = whole;
+    this.#earlyHaves = [];
   }
 
   #replace(pieces: PieceSet | undefined): void {

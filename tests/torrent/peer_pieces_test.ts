@@ -86,6 +86,17 @@ Deno.test("learn() reads an early word of having everything", () => {
   assert.deepEqual([pieces.isAll, told], [true, [" -> all"]]);
 });
 
+Deno.test("learn() reads the last early word on all pieces, and forgets what was said before it", () => {
+  const { pieces, told } = world("unknown");
+  pieces.onHave(COUNT); // of no such torrent, and taken back
+  pieces.onHaveAll();
+  pieces.onHave(5);
+  pieces.onHaveNone();
+  pieces.onHave(2);
+  pieces.learn(COUNT);
+  assert.deepEqual([[...pieces.set!], told], [[2], ["have 2"]]);
+});
+
 Deno.test("learn() refuses what was said early and fits no such torrent", () => {
   const tooLong = world("unknown").pieces;
   tooLong.onBitfield(new Uint8Array(2));
