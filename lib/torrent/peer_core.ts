@@ -37,6 +37,7 @@ export class PeerCore implements WireHandler {
   #saidMs: number;
   #nowMs: number;
   #saidPieces = false;
+  #toldDhtPort = false;
 
   /** The peer chokes us. */
   choked = true;
@@ -295,8 +296,11 @@ export class PeerCore implements WireHandler {
     this.#owner!.onCancel(this, piece, begin, length);
   }
 
+  /** Heeded once (BEP 5): each is a datagram of ours to a port of that host, and seven bytes of the peer's. */
   onPort(port: number): void {
-    if (port !== 0) this.#owner!.onDhtPort(this, port);
+    if (port === 0 || this.#toldDhtPort) return;
+    this.#toldDhtPort = true;
+    this.#owner!.onDhtPort(this, port);
   }
 
   /** Before its pieces are understood the hint is ignored. */

@@ -286,6 +286,14 @@ Deno.test("PeerCore takes a few PEX messages a minute and hangs up on more", () 
   assert.throws(() => pex(3 * 61_000), WireFault);
 });
 
+Deno.test("PeerCore tells of one DHT node per connection, however many ports the peer names", () => {
+  const { owner, say } = greeted();
+  say((out) => {
+    for (const port of [0, 7000, 7000, 7001]) out.port(port);
+  });
+  assert.deepEqual(owner.told.slice(1), ["dht 7000"]);
+});
+
 Deno.test("PeerCore ignores an unreadable extension handshake, and adds a later one to the first", () => {
   const { owner, peer, say } = greeted();
   say((out) => out.extended(0, utf8("nonsense")));
