@@ -250,7 +250,8 @@ export class Session implements AsyncDisposable {
         why = error.message;
         // Before its handshake it may be somebody who meant another torrent, or speaks in cipher first.
         if (peer.isGreeted) link.swarm?.onBroken(peer);
-      } else if (!this.#tell(link.swarm, error)) throw error;
+      } else if (this.#tell(link.swarm, error)) why = `sends what cannot be kept: ${error.message}`;
+      else throw error;
     } finally {
       this.#close(link, why);
     }
@@ -300,7 +301,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** @returns Whether somebody takes care of it. */
-  #tell(swarm: Swarm | undefined, error: unknown): boolean {
+  #tell(swarm: Swarm | undefined, error: unknown): error is SnapError {
     const onTrouble = swarm === undefined ? undefined : this.#troubleOf.get(swarm);
     if (onTrouble === undefined || !(error instanceof SnapError)) return false;
     onTrouble(error);

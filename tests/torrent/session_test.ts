@@ -189,7 +189,7 @@ Deno.test("Session outlives a connection that breaks in a write before its reade
 
 Deno.test("Session tells a torrent's owner that its disk takes no more, and goes on with the others", async () => {
   for (const isCaredFor of [true, false]) {
-    const { torrent, session, swarm, dials, pass, failure } = world();
+    const { torrent, session, swarm, dials, closed, pass, failure } = world();
     await using _ = session;
     const full = new NotEnoughSpace("Cannot write: no space left");
     const troubles: unknown[] = [];
@@ -204,6 +204,9 @@ Deno.test("Session tells a torrent's owner that its disk takes no more, and goes
     await pass(1000);
     assert.equal(conn.isClosed, true);
     assert.deepEqual([troubles, failure()], isCaredFor ? [[full], undefined] : [[], full]);
+    if (isCaredFor) {
+      assert.deepEqual(closed, ["10.0.0.1:6881 sends what cannot be kept: Cannot write: no space left"]);
+    }
   }
 });
 
