@@ -47,10 +47,13 @@ export function torrentText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64");
 }
 
+/** The hub cannot be reached, or has trouble itself: later it may take it. */
+export class HubBusy extends OperationFailed {}
+
 /**
  * Sends it to `<hub>/api/push`; again after a while where nobody answers, or a server says that it has trouble itself.
  *
- * @throws {OperationFailed} When the hub cannot be reached or refuses, with what it says.
+ * @throws {HubBusy} When it does so to the end. @throws {OperationFailed} When the hub refuses, with what it says.
  */
 export async function pushToHub(hub: string, report: HubReport, options: PushOptions): Promise<void> {
   const { key, clock, signal } = options;
@@ -60,12 +63,12 @@ export async function pushToHub(hub: string, report: HubReport, options: PushOpt
   }
   if (!url.pathname.endsWith(PUSH_PATH)) url.pathname = url.pathname.replace(/\/*$/, PUSH_PATH);
   const body = hubBody(report, key);
-  for (const pauseMs of [...PAUSES_MS, undefined]) {
+  for (const pauseMs of [...options.isPatient ? PAUSES_MS : [], undefined]) {
     const trouble = await push(url, body, options);
     if (trouble === undefined) return;
     signal.throwIfAborted();
-    if (!trouble.mayPass || pauseMs === undefined) throw trouble.error;
-    options.onPause(`${trouble.error.message}; trying again in ${formatSeconds(pauseMs / 1000)}`);
+    if (!(trouble instanceof HubBusy) || pauseMs === undefined) throw trouble;
+    options.onPause(`${trouble.message}; trying again in ${formatSeconds(pauseMs / 1000)}`);
     await clock.sleep(pauseMs, signal);
     signal.throwIfAborted();
   }
@@ -76,18 +79,18 @@ export interface PushOptions {
   readonly key: SigningKey;
   readonly clock: Pick<Clock, "sleep">;
   readonly signal: AbortSignal;
+  /** Whether it is tried more than once. */
+  readonly isPatient: boolean;
   /** Told why it has to be sent again. */
   readonly onPause: (text: string) => void;
 }
 
-interface Trouble {
-  readonly error: OperationFailed;
-  /** Whether another try makes sense: a hub that has understood and says no, says no again. */
-  readonly mayPass: boolean;
-}
-
-/** Once. @returns What went wrong. */
-async function push(url: URL, body: Uint8Array, { http, signal }: PushOptions): Promise<Trouble | undefined> {
+/** Once. @returns What went wrong; a hub that has understood and says no, says no again, and is not `HubBusy`. */
+async function push(
+  url: URL,
+  body: Uint8Array,
+  { http, signal }: PushOptions,
+): Promise<OperationFailed | undefined> {
   try {
     const headers = { "content-type": "application/json" };
     const answer = await http.open(url.href, { timeoutMs: TIMEOUT_MS, signal, headers, body });
@@ -96,14 +99,14 @@ async function push(url: URL, body: Uint8Array, { http, signal }: PushOptions): 
       const bytes = await answer.read();
       const said = new TextDecoder().decode(bytes?.subarray(0, MAX_SAID_BYTES) ?? new Uint8Array());
       const what = `it answers ${answer.status}${said === "" ? "" : ` (${said.trim()})`}`;
-      const error = new OperationFailed(`Cannot tell the status hub ${url.host}: ${what}`);
-      return { error, mayPass: answer.status >= 500 || answer.status === TOO_MANY_REQUESTS };
+      const isBusy = answer.status >= 500 || answer.status === TOO_MANY_REQUESTS;
+      return new (isBusy ? HubBusy : OperationFailed)(`Cannot tell the status hub ${url.host}: ${what}`);
     } finally {
       answer.close();
     }
   } catch (error) {
     if (!(error instanceof OperationFailed)) throw error;
-    return { error, mayPass: true };
+    return new HubBusy(error.message, { cause: error });
   }
 }
 

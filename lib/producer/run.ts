@@ -8,14 +8,13 @@
 
 import { basename, dirname, join } from "node:path";
 import { toHex } from "../bytes.ts";
-import { DirectoryHeld, invariant, MetainfoInvalid, PathUnusable, SnapError, UsageError } from "../errors.ts";
+import { DirectoryHeld, invariant, MetainfoInvalid, PathUnusable, UsageError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes, shellWord } from "../format.ts";
 import type { JsonObject } from "../json_file.ts";
 import type { FileLock, Files } from "../ports.ts";
-import { MAX_TORRENT_BYTES } from "../torrent/limits.ts";
 import type { CreateOptions } from "./create.ts";
-import { pushToHub, torrentText } from "./hub.ts";
+import { HubNews } from "./hub_news.ts";
 import type { SigningKey } from "./keys.ts";
 import { findLedger } from "./ledger_copy.ts";
 import { isArchiveName } from "./pack.ts";
@@ -90,6 +89,7 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #paths: OutputPaths;
   readonly #staging: Staging;
+  readonly #hub: HubNews;
 
   constructor(
     options: RunOptions,
@@ -104,6 +104,8 @@ class Run {
     this.#signal = signal;
     this.#paths = paths;
     this.#staging = new Staging(machine.files, paths);
+    const { hub, key } = options;
+    this.#hub = new HubNews({ machine, paths, hub, key, report, signal });
   }
 
   async run(): Promise<RunResult> {
@@ -113,12 +115,14 @@ class Run {
     const present = this.#present(source);
     if (present !== undefined && await this.#isPublished(present)) {
       this.#note("info", `Nothing to do: ${nameOf(source)} is the one that is published`);
+      await this.#hub.tellAgain(`${present.path}.torrent`, present.meta["torrent_info_hash"]);
       return { path: present.path, published: undefined, seeder: this.#seeder() };
     }
     const before = this.#before();
     const path = present?.path ?? await this.#makeNew(source, before);
     const published = await this.#publish(this.#torrentOf(path, source));
-    await this.#tellHub(published);
+    const { prepared, publication: { item: { seq } } } = published;
+    await this.#hub.tell(prepared.torrentPath, { v2: toHex(prepared.info.infoHashV2!), seq });
     const seeder = this.#tellSeeder();
     this.#tidy(before, published, seeder !== undefined);
     return { path, published, seeder };
@@ -200,30 +204,6 @@ class Run {
         await this.#machine.clock.sleep(STATE_PAUSE_MS, this.#signal);
         this.#signal.throwIfAborted();
       }
-    }
-  }
-
-  async #tellHub({ prepared, publication }: PublishedSnapshot): Promise<void> {
-    const { hub, key } = this.#options;
-    if (hub === undefined) return;
-    const { files, clock, http } = this.#machine;
-    const { info, torrentPath } = prepared;
-    try {
-      await pushToHub(hub, {
-        sequence: publication.item.seq,
-        info_hash: toHex(info.infoHashV2!),
-        info_hash_v1: info.infoHashV1 === undefined ? undefined : toHex(info.infoHashV1),
-        torrent_name: info.name,
-        piece_size: info.pieceLength,
-        snapshot_size_bytes: info.totalLength,
-        timestamp: new Date(clock.unixMs()).toISOString(),
-        torrent_file_b64: torrentText(files.read(torrentPath, MAX_TORRENT_BYTES)!),
-      }, { http, key, clock, signal: this.#signal, onPause: (text) => this.#note("warning", text) });
-      this.#note("info", "The status hub was told");
-    } catch (error) {
-      this.#signal.throwIfAborted();
-      if (!(error instanceof SnapError)) throw error;
-      this.#note("warning", `${error.message}; the snapshot is published all the same`);
     }
   }
 

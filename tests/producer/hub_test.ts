@@ -64,7 +64,14 @@ Deno.test("pushToHub() posts to /api/push and tells what the hub says against it
       },
     };
     const said: string[] = [];
-    const options = { http: systemHttp, key, clock, signal, onPause: (text: string) => void said.push(text) };
+    const options = {
+      http: systemHttp,
+      key,
+      clock,
+      signal,
+      isPatient: true,
+      onPause: (text: string) => void said.push(text),
+    };
     for (const suffix of ["", "/", "/api/push"]) {
       await pushToHub(`http://127.0.0.1:${server.addr.port}${suffix}`, VECTOR, options);
     }
