@@ -71,6 +71,11 @@ export class Company {
     if (this.#peers.has(number)) this.#useful.add(number);
   }
 
+  /** Whether it has brought something. */
+  isUseful(number: number): boolean {
+    return this.#useful.has(number);
+  }
+
   /** It is being closed to be dialed again with the v2 hash. */
   markReopened(peer: PeerCore): void {
     this.#reopened.add(peer.number);

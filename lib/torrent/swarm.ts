@@ -205,6 +205,11 @@ export class Swarm implements PeerOwner<PeerCore> {
     this.#asking.tick(nowMs);
   }
 
+  /** Whether the peer is one that we want something of, and that has brought something. */
+  isSource(peer: PeerCore): boolean {
+    return peer.interested && this.#company.isUseful(peer.number);
+  }
+
   /** Peers that must be closed now. */
   takeCondemned(): readonly Condemned[] {
     return this.#justice.take();
