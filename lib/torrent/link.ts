@@ -46,6 +46,10 @@ export class Link {
     this.#owner = owner;
   }
 
+  get isSource(): boolean {
+    return this.swarm?.isSource(this.peer) === true;
+  }
+
   get isStarted(): boolean {
     return this.swarm?.download !== undefined;
   }

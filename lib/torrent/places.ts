@@ -1,5 +1,6 @@
 // Who has one of a session's places, and whose goes to somebody new when all are taken: that of who came in and has not
-// said what for, or else of whoever has shared nothing for the longest time. It closes nobody itself.
+// said what for, or else of whoever has shared nothing for the longest time. And who goes when there are to be fewer. It
+// closes nobody itself.
 
 import { networkOf } from "./compact.ts";
 import { BLOCK_BYTES } from "./layout.ts";
@@ -8,9 +9,11 @@ import type { PeerCore } from "./peer_core.ts";
 
 /** A connection, as far as its place depends on it. */
 export interface Guest {
-  readonly peer: Pick<PeerCore, "number" | "endpoint" | "source" | "isGreeted">;
+  readonly peer: Pick<PeerCore, "number" | "endpoint" | "source" | "isGreeted" | "interested">;
   /** Whether anything can be shared with it: what we have is known. */
   readonly isStarted: boolean;
+  /** Whether it has brought something, and has more that we want. */
+  readonly isSource: boolean;
   /** All that ever passed between us. */
   readonly movedBytes: number;
 }
@@ -25,7 +28,7 @@ interface Place<G> {
 }
 
 export class Places<G extends Guest> {
-  /** Guests at once. With fewer than before nobody is sent away: others just do not come. */
+  /** Guests at once. With fewer than before some are `surplus`. */
   most: number;
   readonly #taken = new Map<number, Place<G>>();
 
@@ -87,6 +90,20 @@ export class Places<G extends Guest> {
     return idle && { guest: idle, is: "idle" };
   }
 
+  /**
+   * As many as are more than may be, the least useful first: who has not said who it is, who is idle, who has nothing
+   * that we want, who has brought nothing yet, who has moved the least, who came last. Those that the user named only
+   * when there is nobody else.
+   */
+  surplus(nowMs: number): G[] {
+    const count = this.#taken.size - this.most;
+    if (count <= 0) return [];
+    const ranked = [...this.#taken.values()].map((place) => ({ place, rank: rankOf(place, nowMs) }));
+    return ranked.toSorted((a, b) => compareRanks(a.rank, b.rank)).slice(0, count).map(({ place }) =>
+      place.guest
+    );
+  }
+
   /** How many places new ones may have of those who share nothing. */
   idleCount(nowMs: number): number {
     let count = 0;
@@ -108,6 +125,26 @@ export class Places<G extends Guest> {
       if (place.guest.peer.source !== "user" && nowMs - place.activeMs > IDLE_MS) yield place;
     }
   }
+}
+
+/** The higher each number, the more useful; those before count for more. */
+function rankOf({ guest, sinceMs, activeMs }: Place<Guest>, nowMs: number): number[] {
+  const { source, isGreeted, interested } = guest.peer;
+  return [
+    Number(source === "user"),
+    Number(isGreeted),
+    // Among those who are not idle, when it was says nothing.
+    Math.min(activeMs, nowMs - IDLE_MS),
+    Number(interested),
+    Number(guest.isSource),
+    guest.movedBytes,
+    -sinceMs,
+  ];
+}
+
+function compareRanks(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at < 0 ? 0 : a[at]! - b[at]!;
 }
 
 /** The one with whom nothing was shared for the longest time. */

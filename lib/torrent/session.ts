@@ -79,13 +79,15 @@ export class Session implements AsyncDisposable {
     return this.#halfOpen;
   }
 
-  /** Connections at once. With fewer than before nobody is sent away: others just do not come. */
+  /** Connections at once. When there are to be fewer, the least useful are closed. */
   get maxPeers(): number {
     return this.#places.most;
   }
 
   set maxPeers(most: number) {
     this.#places.most = most;
+    const tooMany = this.#places.surplus(this.#options.clock.nowMs());
+    for (const link of tooMany) this.#close(link, `is one too many: there are to be ${most} at most`);
   }
 
   /**

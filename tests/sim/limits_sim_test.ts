@@ -51,3 +51,34 @@ Deno.test("maxPeers holds while two are being dialed and two dial us", async () 
   assert.equal(most, 2);
   for (const peer of [leech, ...far, ...near]) await peer[Symbol.asyncDispose]();
 });
+
+Deno.test("a lowered maxPeers sends away whoever brings nothing, and the download goes on with the others", async () => {
+  const torrent = new FixtureTorrent("v2", 64 * KIB, [8 << 20]);
+  const world = new World();
+  const seeds = [1, 2].map((seed) =>
+    new SimPeer(world, torrent, { here: "all", up: 100 * KIB, latencyMs: 20, seed })
+  );
+  const leech = new SimPeer(world, torrent, { latencyMs: 20, seed: 3 });
+  const others = [4, 5, 6].map((seed) => new SimPeer(world, torrent, { latencyMs: 20, seed, isMiser: true }));
+  // Nobody is named by the user but by those who come in.
+  for (const { endpoint } of seeds) leech.session.learn(leech.swarm, endpoint, "dht-v2");
+  for (const peer of others) peer.learn(leech);
+  await world.runUntil(5000);
+  assert.equal(leech.host.connections, 5);
+  leech.session.maxPeers = 2;
+  const hosts = () => [...leech.swarm.peers].map(({ endpoint }) => endpoint.host).toSorted();
+  const ofSeeds = seeds.map(({ host }) => host.address).toSorted();
+  assert.deepEqual(hosts(), ofSeeds);
+  assert.equal(
+    leech.closed.filter((why) => /is one too many: there are to be 2 at most$/.test(why)).length,
+    3,
+  );
+  const before = leech.swarm.downRate.total;
+  await world.runUntil(15_000);
+  // They come again, and are not let in.
+  assert.deepEqual(hosts(), ofSeeds);
+  assert.ok(leech.swarm.downRate.total - before > 1500 * KIB, `${leech.swarm.downRate.total - before}`);
+  leech.session.maxPeers = 1;
+  assert.equal(leech.swarm.connections, 1);
+  for (const peer of [leech, ...seeds, ...others]) await peer[Symbol.asyncDispose]();
+});

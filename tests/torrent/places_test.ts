@@ -11,8 +11,9 @@ function someone(number: number, options: Partial<Guest["peer"]> & { host?: stri
   const { host = `10.0.0.${number}`, ...peer } = options;
   const endpoint = { host, port: 6881 };
   return {
-    peer: { number, endpoint, source: "dht-v2", isGreeted: true, ...peer },
+    peer: { number, endpoint, source: "dht-v2", isGreeted: true, interested: false, ...peer },
     isStarted: true,
+    isSource: false,
     movedBytes: 0,
   };
 }
@@ -101,4 +102,35 @@ Deno.test("Places sends nobody away when there are to be fewer, and guests() out
     places.leave(guest);
   }
   assert.deepEqual([seen, places.size, places.get(2)], [[1, 2, 3], 0, undefined]);
+});
+
+Deno.test("surplus() names the least useful first, and those whom the user named last of all", () => {
+  const places = new Places<Someone>(10);
+  const named = someone(1, { source: "user", isGreeted: false });
+  const source = someone(2, { interested: true });
+  source.isSource = true;
+  const wanted = someone(3, { interested: true });
+  const [fast, slow, slowLater, idle, longIdle] = [4, 5, 6, 7, 8].map((n) => someone(n)) as [
+    Someone,
+    Someone,
+    Someone,
+    Someone,
+    Someone,
+  ];
+  const stranger = someone(9, { source: "incoming", isGreeted: false });
+  for (const [ms, guest] of [longIdle, idle, named].entries()) places.enter(guest, ms);
+  const nowMs = IDLE_MS + 3;
+  for (const guest of [wanted, source, fast, slow, stranger]) places.enter(guest, nowMs - 100);
+  places.enter(slowLater, nowMs - 50);
+  fast.movedBytes = 9 * BLOCK_BYTES;
+  slow.movedBytes = slowLater.movedBytes = 2 * BLOCK_BYTES;
+  // What an idle one moved long ago is no reason.
+  longIdle.movedBytes = BLOCK_BYTES - 1;
+  assert.deepEqual(places.surplus(nowMs), []);
+  const order = [stranger, longIdle, idle, slowLater, slow, fast, wanted, source, named];
+  for (let most = order.length; most >= 0; most--) {
+    places.most = most;
+    const gone = places.surplus(nowMs).map(({ peer }) => peer.number);
+    assert.deepEqual(gone, order.slice(0, order.length - most).map(({ peer }) => peer.number));
+  }
 });
