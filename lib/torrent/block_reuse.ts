@@ -153,6 +153,14 @@ export class BlockReuse {
     this.#look();
   }
 
+  /** A web seed, which tells no hashes, finds nothing to do: it gets something to fetch as it is. */
+  feedOutsider(): void {
+    if (this.#isOver) return;
+    this.#feed([{ pieces: undefined }]);
+    this.#look();
+    this.onWake();
+  }
+
   /**
    * An answer about leaves came.
    *

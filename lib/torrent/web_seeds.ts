@@ -64,6 +64,8 @@ export async function runWebSeeds(options: WebSeedsOptions, signal: AbortSignal)
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
   let isOn = false;
+  let seenBytes = 0;
+  let hungryTicks = 0;
   const mayGoOn = (seed: WebSeed) => isOn && !(seed.holdsFailedPiece && hasWillingPeer(swarm));
   while (!signal.aborted && swarm.download?.isComplete === false) {
     const nowMs = clock.nowMs();
@@ -78,6 +80,14 @@ export async function runWebSeeds(options: WebSeedsOptions, signal: AbortSignal)
     });
     if (isOn !== wasOn) {
       note("info", isOn ? `Peers give less than they could: asking ${hosts(seeds)}` : RESTING);
+    }
+    // Pieces may be held back until a peer has told their hashes (block_reuse.ts), and none may tell as fast.
+    const isHungry = isOn && wasOn && working.size === 0 && rate.total - seenBytes < LEAST_TICK_BYTES;
+    seenBytes = rate.total;
+    hungryTicks = isHungry ? hungryTicks + 1 : Math.max(0, hungryTicks - 1);
+    if (hungryTicks > MOST_HUNGRY_TICKS) {
+      hungryTicks = MOST_HUNGRY_TICKS;
+      if (seeds.some((seed) => seed.isIdle(nowMs))) swarm.download.reuse?.feedOutsider();
     }
     for (const seed of isOn ? seeds : []) {
       if (working.size >= MAX_WEB_SEEDS_AT_ONCE || !seed.isIdle(nowMs) || !mayGoOn(seed)) continue;
@@ -103,4 +113,8 @@ function hasWillingPeer({ peers }: Swarm): boolean {
 }
 
 const TICK_MS = 500;
+/** Three seconds with nothing to do, less those with enough: so long a peer waits for hashes, too. */
+const MOST_HUNGRY_TICKS = 6;
+/** Who had less to bring, 1 MiB a second, and stands idle could have brought more. */
+const LEAST_TICK_BYTES = 512 << 10;
 const RESTING = "Peers give enough: web seeds are not asked for now";

@@ -2,6 +2,8 @@
 // peers that tell block hashes, lie about them, refuse them or say nothing, and how long that takes.
 
 import assert from "node:assert/strict";
+import type { HttpStreams } from "../../lib/ports.ts";
+import { runWebSeeds } from "../../lib/torrent/web_seeds.ts";
 import { FixtureTorrent } from "../torrent/fixture_torrent.ts";
 import { Leech } from "./leech.ts";
 import { GOOD, LARGE_BYTES, type LeechRun, runLeech } from "./leech_run.ts";
@@ -115,3 +117,46 @@ Deno.test("a peer that lies about blocks is found out though most of the piece l
   const { leech, peers } = await update([liar, GOOD, GOOD], mostly);
   assert.deepEqual(leech.banned, [peers[0]!.host.address]);
 });
+
+Deno.test("a web seed does not wait for a teller that takes its time, as long as there are pieces held", async () => {
+  const world = new World();
+  // It tells of one piece each second, which would take a minute, and gives nothing.
+  const teller = new ScriptedPeer(world, TORRENT, { ...GOOD, refuses: true, hashesMs: 1000 });
+  await using leech = new Leech(world, TORRENT, { seed: 1, isMagnet: false, oldHas: mostly });
+  leech.learn(teller.endpoint);
+  const stop = new AbortController();
+  const http: HttpStreams = {
+    open: async (_url, { headers = {}, signal }) => {
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers["range"]!)!.map(Number);
+      await world.clock.sleep(30, signal);
+      const parts = rangeOf(first!, last!)[Symbol.iterator]();
+      return {
+        status: 206,
+        headers: new Map([["content-range", `bytes ${first}-${last}/${LARGE_BYTES}`]]),
+        read: () => Promise.resolve(parts.next().value ?? null),
+        close: () => {},
+      };
+    },
+  };
+  const { swarm } = leech;
+  const running = runWebSeeds({
+    ...{ urls: ["http://a.example/fixture"], swarm, http, clock: world.clock, client: "us 1" },
+    ...{ downLimit: undefined, ownLimit: undefined, note: () => {} },
+  }, stop.signal);
+  world.mustNotFail(running);
+  await world.run(() => leech.isComplete, 180_000);
+  stop.abort();
+  await running;
+  assert.ok(world.clock.nowMs() < 20_000, `${world.clock.nowMs()} ms`);
+});
+
+/** Those bytes of the torrent's one file, piece by piece. */
+function* rangeOf(first: number, last: number): Generator<Uint8Array> {
+  const { pieceLength } = TORRENT.layout;
+  for (let at = first; at <= last;) {
+    const n = Math.floor(at / pieceLength);
+    const end = Math.min(last + 1, (n + 1) * pieceLength);
+    yield TORRENT.bytes(TORRENT.layout.piece(n)!, at - n * pieceLength, end - at);
+    at = end;
+  }
+}

@@ -38,6 +38,8 @@ export interface Character {
   readonly bitfield?: Uint8Array;
   /** What it does with a hash request: default answers. */
   readonly hashes?: "lie" | "refuse" | "silence";
+  /** It takes so long over each hash request, one after the other. */
+  readonly hashesMs?: number;
 }
 
 /** What it did, over all its connections. */
@@ -96,6 +98,7 @@ class Connection implements WireHandler {
   #choking = true;
   #blocks = 0;
   #nextMs = 0;
+  #nextHashesMs = 0;
   #metadataId = 0;
 
   constructor(peer: ScriptedPeer, conn: TcpConn) {
@@ -171,7 +174,14 @@ class Connection implements WireHandler {
     const hashes = character.hashes === "refuse" ? undefined : torrent.answer(span);
     if (hashes === undefined) return this.#out.hashSpan(ID.hashReject, span);
     if (character.hashes === "lie") hashes[0]! ^= 1;
-    this.#out.hashSpan(ID.hashes, span, hashes);
+    if (character.hashesMs === undefined) return this.#out.hashSpan(ID.hashes, span, hashes);
+    const { clock } = this.#peer.world;
+    this.#nextHashesMs = Math.max(clock.nowMs(), this.#nextHashesMs) + character.hashesMs;
+    clock.at(this.#nextHashesMs, () => {
+      if (this.#isClosed) return;
+      this.#out.hashSpan(ID.hashes, span, hashes);
+      this.#work();
+    });
   }
 
   /** Sends what there is to say and, when the line is free, the next block. */
