@@ -58,10 +58,9 @@ export class Greeting {
   /** Theirs has come, and ours is said. @throws {WireFault} When it is another torrent's, or our own. */
   receive({ hashes, peerId }: Introduction, theirs: Handshake): void {
     const dialed = this.#dialedWith;
-    if (dialed !== undefined && !equalBytes(theirs.infoHash, dialed)) {
-      const isUpgraded = hashes.v1 !== undefined && equalBytes(dialed, hashes.v1) &&
-        speaksV2(hashes, theirs.infoHash);
-      if (!isUpgraded) throw new WireFault("BEP 3", "answered with another info-hash");
+    // v1 may be answered with v2: that is the upgrade.
+    if (dialed !== undefined && !equalBytes(theirs.infoHash, dialed) && !speaksV2(hashes, theirs.infoHash)) {
+      throw new WireFault("BEP 3", "answered with another info-hash");
     }
     this.#theirs = theirs;
     if (equalBytes(theirs.peerId, peerId)) throw new WireFault("BEP 3", "connected to ourselves");
