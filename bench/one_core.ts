@@ -20,6 +20,7 @@ import {
 import { type LeechJob, ourLeech, startTheirSeeds, theirLeech } from "./parties.ts";
 import { ourCheck, prepareRecheck, theirCheck } from "./recheck.ts";
 import { compared, type Outcome } from "./report.ts";
+import { into, unpackOurs } from "./unpack.ts";
 
 const ALONE: Cage = { core: 0 };
 const TOLD: Cage = { core: 0, told: 2 };
@@ -36,7 +37,7 @@ export const oneCore: Row = {
       yield { row: "one-core", figure: "", bars: [], missing: "not measured: the seeds need another core" };
       return;
     }
-    for (const [name, part] of Object.entries({ leech, create, recheck, ledger })) {
+    for (const [name, part] of Object.entries({ leech, create, recheck, unpack, ledger })) {
       if (!name.includes(effort.variant)) continue;
       const folder = join(effort.folder, name);
       await Deno.mkdir(folder);
@@ -110,6 +111,22 @@ async function* recheck(effort: Effort, folder: string): AsyncGenerator<Outcome>
       theirs: () => theirCheck(task, [], ALONE),
     }),
   );
+}
+
+/** A .7z of independent blocks, which two threads decode; over ourselves alone. */
+async function* unpack(effort: Effort, folder: string): AsyncGenerator<Outcome> {
+  const size = effort.size / 4;
+  const ledger = join(folder, "data.ldb");
+  await measureOurs(["produce", "fixture", "--size", `${size}`, "--format", "ldb", "--out", ledger], folder);
+  const how = ["-mx=1", "-m0=lzma2:d=4m:c=16m", "-mmt=4", "-bso0", "-bsp0"];
+  await mustRun("7zz", ["a", ...how, "a.7z", "data.ldb"], { cwd: folder, deadlineMs: 600_000 });
+  const run = (cage: Cage) =>
+    into(
+      join(folder, "ours"),
+      (target) => unpackOurs({ archive: "a.7z", cores: cage.told }, target, folder, cage),
+    );
+  const samples = await inTurns(effort.pairs, { alone: () => run(ALONE), told: () => run(TOLD) });
+  yield* outcomes("unpack .7z of blocks", size, samples);
 }
 
 /** Without libtorrent, which knows no ledgers. */

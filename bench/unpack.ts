@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import { mustRun } from "../tests/interop/support.ts";
-import { inTurns, measure, measureOurs, ROOT, type Row, RUN, type Sample } from "./harness.ts";
+import { type Cage, inTurns, measure, measureOurs, ROOT, type Row, RUN, type Sample } from "./harness.ts";
 import { atLeast, compared, type Outcome } from "./report.ts";
 
 const MIB = 1 << 20;
@@ -124,14 +124,15 @@ export async function into(target: string, run: (target: string) => Promise<Samp
 
 /** One archive, by a process of our own. @param target An empty folder. */
 export async function unpackOurs(
-  { archive, cores }: Pick<Kind, "archive" | "cores">,
+  { archive, cores }: { readonly archive: string; readonly cores?: number | undefined },
   target: string,
   scratch: string,
+  cage?: Cage,
 ): Promise<Sample> {
   const script = join(ROOT, "bench", "unpack_main.ts");
   const more = cores === undefined ? [] : [`${cores}`];
   const words = [...RUN, script, join(scratch, archive), target, ...more];
-  const { stdout, cost } = await measure(Deno.execPath(), words, { scratch, cwd: ROOT });
+  const { stdout, cost } = await measure(Deno.execPath(), words, { scratch, cwd: ROOT, cage });
   return { ...cost, workMs: (JSON.parse(stdout) as { unpackMs: number }).unpackMs };
 }
 
