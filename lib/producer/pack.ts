@@ -6,7 +6,7 @@ import { NotEnoughSpace, OperationFailed } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes, formatSeconds } from "../format.ts";
 import type { Files, Programs } from "../ports.ts";
-import { ARCHIVE_NAMES, LEDGER_NAME, type Packer, type PackFormat } from "./packer.ts";
+import { LEDGER_NAME, type Packer, type PackFormat } from "./packer.ts";
 
 /** What packing needs of the machine. */
 export interface PackMachine {
@@ -111,11 +111,6 @@ export function refuseForSpace(files: Files, folder: string, needed: number, doi
     } that ` +
       `must stay free, it has ${formatBytes(free)}`,
   );
-}
-
-/** Whether this file name is one that a producer's archive has. */
-export function isArchiveName(name: string): boolean {
-  return Object.values(ARCHIVE_NAMES).includes(name);
 }
 
 async function packWith(

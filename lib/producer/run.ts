@@ -17,7 +17,7 @@ import type { CreateOptions } from "./create.ts";
 import { HubNews } from "./hub_news.ts";
 import type { SigningKey } from "./keys.ts";
 import { findLedger } from "./ledger_copy.ts";
-import { isArchiveName } from "./pack.ts";
+import { isArchiveName } from "./packer.ts";
 import { findCurrent, OutputPaths, type Pair } from "./pairs.ts";
 import { choosePieceLength } from "./piece_length.ts";
 import { prepareSnapshot } from "./prepare.ts";

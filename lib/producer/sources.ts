@@ -10,7 +10,7 @@ import type { Clock, Files, HttpClient, HttpStreams } from "../ports.ts";
 import { remoteToJson } from "./download_journal.ts";
 import { findLedger, takeLedger } from "./ledger_copy.ts";
 import { packLedger, type PackMachine, planPacking } from "./pack.ts";
-import { ARCHIVE_NAMES, type PackFormat } from "./packer.ts";
+import { ARCHIVE_NAMES, fetchedName, type PackFormat } from "./packer.ts";
 import { DEFAULT_PIECE_LENGTH } from "./piece_length.ts";
 import { download, type DownloadLimits, findRemote, refuseFailedBefore } from "./ranged_download.ts";
 import { readSourceIndex } from "./source_index.ts";
@@ -64,9 +64,9 @@ async function openIndex(
   const remote = await findRemote(source.url, machine, limits, signal);
   return {
     record: { kind: "index", name: source.name, ...remoteToJson(remote) },
-    archiveName: ARCHIVE_NAMES["7z"],
+    archiveName: fetchedName(remote.kind, source.name),
     originalFilename: source.name,
-    pieceLength: DEFAULT_PIECE_LENGTH,
+    pieceLength: remote.kind === "ldb" ? LEDGER_PIECE_LENGTH : DEFAULT_PIECE_LENGTH,
     size: remote.size,
     async make({ into, tmp }) {
       const place = { folder: tmp, name: source.name };

@@ -132,6 +132,36 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "produce run --seed publishes the .tar.zst that an index names, and libtorrent fetches it from that run",
+  ignore: needStage("zstd"),
+}, async () => {
+  await using temp = await tempDir();
+  await using swarm = await LibtorrentSwarm.start({ dhtNodes: 8 });
+  const archive = await (await ledgerFixture(BLOCKS)).archive("tar.zst");
+  await using server = serve(readFileSync(archive), {}, "/files/Nano_64_2026_04_23_09.tar.zst");
+  const dir = temp.join("out");
+  await using seeding = startRun({ swarm, dir }, [
+    ...["--source-index", server.url("/snapshots/latest"), "--seed"],
+    ...["--port", "0", "--no-metrics"],
+  ]);
+  const { text } = await seeding.stderrLine(/Listening on port \d+/, 60_000);
+  await seeding.stderrLine(/Seeding \/.*nano-ledger-snapshot\.tar\.zst: /, 60_000);
+  const { v } = await swarm.dhtGet();
+  const target = temp.join("leech");
+  await Deno.mkdir(target);
+  const leech = await swarm.addLeech({ dir: target, magnet: `magnet:?xt=urn:btmh:1220${v!.slice(6)}` });
+  await swarm.connect(leech, Number(/port (\d+)/.exec(text)![1]), { asV2: true });
+  await swarm.done(leech);
+  assert.equal(sha256OfFile(join(target, "nano-ledger-snapshot.tar.zst")), sha256OfFile(archive));
+  seeding.kill("SIGTERM");
+  const { code, stdout, stderr } = await seeding.finished();
+  assert.equal(code, 143, stderr);
+  assert.equal(/^info_hash=(\w+)$/m.exec(stdout)![1], v!.slice(6));
+  assert.equal(metaIn(dir)["original_filename"], "Nano_64_2026_04_23_09.tar.zst");
+});
+
+Deno.test({
   name: "produce run goes on after kill -9 in the middle of a download",
   ignore: needStage(),
 }, async () => {
@@ -181,6 +211,8 @@ Deno.test({
     "/half": "/half.7z",
     "/half.7z": good.subarray(0, 50_000),
     "/good": "/files/a.7z",
+    "/zip": "/Nano.zip",
+    "/Nano.zip": Uint8Array.of(0x50, 0x4b, 3, 4, 20, 0, 0, 0, 8, 0),
   });
   const nothing = temp.join("nothing.ldb", "data.ldb");
   await Deno.mkdir(join(nothing, ".."));
@@ -200,6 +232,7 @@ Deno.test({
     ],
     ["no archive there", index("/gone"), 8, /the server answers 404$/],
     ["a page instead of an archive", index("/page"), 4, /it is a web page \(HTML\)$/],
+    ["another kind of archive", index("/zip"), 4, /it is none of \.7z, \.tar, \.gz, \.zst and \.ldb$/],
     ["half an archive", index("/half"), 4, /it has 50000 bytes, and its 7z header says 100000$/],
     ["no DHT", [...index("/good"), "--dht-bootstrap", `127.0.0.1:${freePort()}`], 8, /no DHT node answered/],
     ["no ledger", ["--ledger", temp.join("absent")], 6, /no such file$/],
