@@ -8,7 +8,6 @@ import { shortHash } from "../format.ts";
 import type { Line } from "../line/line.ts";
 import type { HashedTorrent } from "../torrent/check.ts";
 import type { Info } from "../torrent/metainfo.ts";
-import { PieceSet } from "../torrent/piece_set.ts";
 import type { Swarm } from "../torrent/swarm.ts";
 import { nameOf } from "./content_options.ts";
 import { type DataPaths, LEDGER_NAME } from "./data_dir.ts";
@@ -20,7 +19,7 @@ import type { ServedSnapshots, Serving } from "./follow_served.ts";
 import type { Shelf, Whole } from "./follow_shelf.ts";
 import type { SwarmTraffic } from "../line/traffic.ts";
 import { refuseName } from "./names.ts";
-import { pieceIndices, sharedPieces } from "./reuse.ts";
+import { fetchedBefore, pieceIndices, sharedPieces } from "./reuse.ts";
 import { type Target, withSaved } from "./target.ts";
 
 export interface FetchesOptions {
@@ -120,7 +119,8 @@ export class Fetches {
     const torrent = fetching?.torrent;
     if (torrent === undefined || other?.torrent === undefined || !this.#fetching.has(name)) return;
     const download = other.swarm?.download;
-    const here = new PieceSet(torrent.layout.pieceCount);
+    // The pointer may have named it before.
+    const here = fetchedBefore(this.#parts, torrent);
     const copies = this.#parts.served.wholes.map((whole) => ({ ...whole, pieces: whole.layout.pieces() }));
     const others = download === undefined
       ? []

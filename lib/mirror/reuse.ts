@@ -8,7 +8,7 @@ import { formatBytes, shortHash } from "../format.ts";
 import { expectedHash, expectedHashes, type HashedTorrent } from "../torrent/check.ts";
 import { Layout, type PieceIndex } from "../torrent/layout.ts";
 import { PieceLayers } from "../torrent/piece_layers.ts";
-import type { PieceSet } from "../torrent/piece_set.ts";
+import { PieceSet } from "../torrent/piece_set.ts";
 import { peekPieces, type ResumeJournal } from "../torrent/resume.ts";
 import { FileStorage } from "../torrent/storage.ts";
 import type { Files } from "../ports.ts";
@@ -64,6 +64,18 @@ export function isKnownCopy(
 ): boolean {
   const copy = savedTorrent(files, paths, name);
   return copy !== undefined && isComparable(copy, { layout, layers });
+}
+
+/** What an earlier fetch of the torrent left in `incoming/`, as far as its journal can be believed. */
+export function fetchedBefore(
+  around: { readonly machine: { readonly files: Files }; readonly paths: DataPaths },
+  torrent: HashedTorrent,
+): PieceSet {
+  const { machine: { files }, paths } = around;
+  const name = nameOf(torrent.info);
+  // Without one, whatever lies there may be anything.
+  if (files.stat(paths.resume(name)) === undefined) return new PieceSet(torrent.layout.pieceCount);
+  return peek(around, torrent, name, filePathsIn(paths.incoming(name), torrent.info));
 }
 
 /** The pieces of a copy that are also the torrent's and missing there: what each is in the one and in the other. */
@@ -155,7 +167,10 @@ export function savedTorrent(files: Files, paths: DataPaths, name: string): Hash
 }
 
 function peek(
-  { machine: { files }, paths }: ContentOptions,
+  { machine: { files }, paths }: {
+    readonly machine: { readonly files: Files };
+    readonly paths: DataPaths;
+  },
   { info, layout }: HashedTorrent,
   name: string,
   filePaths: readonly string[],
