@@ -14,7 +14,7 @@ type Stats = Pick<fs.Stats, "ino" | "dev" | "birthtimeMs">;
  * @returns The number while it is exact; else a text that no other file has.
  */
 export function inodeOf(stats: Stats, path: string): FileNumber {
-  if (Number.isSafeInteger(stats.ino)) return stats.ino;
+  if (isExact(stats.ino)) return stats.ino;
   const exact = askInode(path);
   // Another file may have the name by now.
   if (exact !== undefined && Number(exact) === stats.ino) return String(exact);
@@ -27,7 +27,7 @@ export function inodeOf(stats: Stats, path: string): FileNumber {
  * @param path What it was opened by: as long as that leads to it, its number can be had in full.
  */
 export function inodeOfOpen(stats: Stats, path: string): FileNumber {
-  if (Number.isSafeInteger(stats.ino)) return stats.ino;
+  if (isExact(stats.ino)) return stats.ino;
   try {
     const named = fs.statSync(path);
     const isSame = (["ino", "dev", "birthtimeMs"] as const).every((field) => named[field] === stats[field]);
@@ -36,6 +36,11 @@ export function inodeOfOpen(stats: Stats, path: string): FileNumber {
     // It has lost that name.
   }
   return inexact(stats);
+}
+
+/** Where there are no numbers it is 0 of every file. */
+function isExact(inode: number): boolean {
+  return Number.isSafeInteger(inode) && inode > 0;
 }
 
 function inexact({ ino, birthtimeMs }: Stats): string {

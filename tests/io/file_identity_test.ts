@@ -16,6 +16,15 @@ Deno.test("inodeOf() and inodeOfOpen() take a number that is exact as it is", ()
   Deno.removeSync(path);
 });
 
+Deno.test("inodeOf() and inodeOfOpen() take no number for one where all files have 0", () => {
+  const path = Deno.makeTempFileSync();
+  for (const ask of [inodeOf, inodeOfOpen]) {
+    const nameless = { ...ROUNDED, ino: 0 };
+    assert.notEqual(ask(nameless, path), ask({ ...nameless, birthtimeMs: nameless.birthtimeMs + 1 }, path));
+  }
+  Deno.removeSync(path);
+});
+
 Deno.test("inodeOf() tells files of one rounded number apart by their birth, where it is not told in full", () => {
   const path = Deno.makeTempFileSync();
   // What has the path now is another file.
