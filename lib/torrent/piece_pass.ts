@@ -3,6 +3,7 @@
 // processor are both busy; a thread holds two stretches, never a piece. What the file system says is a hole is not read,
 // and a piece that is nothing else is not even hashed.
 
+import { nextTurn } from "../turn.ts";
 import { leavesInto, PART_BYTES, Sha1Sum } from "./content_sums.ts";
 import { BLOCK_BYTES, type Layout, type PieceIndex } from "./layout.ts";
 import { HASH_BYTES } from "./merkle.ts";
@@ -218,7 +219,10 @@ interface Run {
 /** Fills the buffer with the parts, side by side; the pieces that a file does not have to their end are marked. */
 async function read(pass: Pass, stretch: Stretch, buffer: Uint8Array): Promise<void> {
   if ("hole" in stretch) return;
-  for (const run of runsOf(pass, stretch.parts, buffer)) {
+  const runs = runsOf(pass, stretch.parts, buffer);
+  // Others have their turn at each read, so here too, where all is zeros and there is none.
+  if (runs.length === 0) await nextTurn();
+  for (const run of runs) {
     const { file, at, from, to, owners } = run;
     const count = await pass.readers[file]?.read(buffer.subarray(from, to), at) ?? 0;
     for (const { wanted, to } of owners) if (to > from + count) wanted.isShort = true;

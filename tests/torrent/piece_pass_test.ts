@@ -162,6 +162,20 @@ Deno.test("passOver() gives every byte to a tee, holes as zeros", async () => {
   assert.deepEqual(sha1(seen), sha1(bytes));
 });
 
+Deno.test("passOver() leaves others their turn while a tee gets nothing but a hole", async () => {
+  const bytes = new Uint8Array(20 * MIB);
+  const turn = Promise.withResolvers<void>();
+  let hadTurn = false;
+  setTimeout(() => {
+    hadTurn = true;
+    turn.resolve();
+  }, 0);
+  const layout = layoutOf("v2", 4 * MIB, [bytes.length]);
+  await sumsOf(layout, [new Memory(bytes, [[0, bytes.length]])], { tee: () => {} });
+  assert.ok(hadTurn);
+  await turn.promise;
+});
+
 Deno.test("passOver() ends with what onRead throws, and no read outlives it", async () => {
   let reading = 0;
   const slow: FileReader = {
