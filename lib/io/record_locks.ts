@@ -55,11 +55,16 @@ export function openLibrary() {
   return undefined;
 }
 
-/** Opens it for reading and writing. @returns The C library's descriptor; undefined when it cannot be opened. */
-export function openFile(library: LockLibrary, path: string): number | undefined {
+/**
+ * Opens it for reading and writing.
+ *
+ * @param flags Further ones of open(2).
+ * @returns The C library's descriptor; undefined when it cannot be opened.
+ */
+export function openFile(library: LockLibrary, path: string, flags = 0): number | undefined {
   // Not node:fs: what older runtimes call a descriptor there is a number of their own.
   const name = new TextEncoder().encode(`${path}\0`);
-  const fd = library.symbols.open(name, constants.O_RDWR | constants.O_NONBLOCK | O_CLOEXEC);
+  const fd = library.symbols.open(name, constants.O_RDWR | constants.O_NONBLOCK | O_CLOEXEC | flags);
   return fd < 0 ? undefined : fd;
 }
 

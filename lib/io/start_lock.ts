@@ -4,6 +4,7 @@
 // ledger that was there then: so the file is emptied at once, and whoever has waited gives up with EINVAL instead.
 
 import { lstatSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { StartLock } from "../ports.ts";
 import { inodeOf } from "./file_identity.ts";
 import { findHolders } from "./holders.ts";
@@ -20,12 +21,13 @@ import {
  * Takes it and empties the file.
  *
  * @returns "taken" while somebody has the environment open; undefined where the system has no such lock, or what lies
- *   there is not a plain file with one name: we may be root, and whoever may write into the folder may not be.
+ *   there is not a plain file with one name, or is root's in a folder of somebody else's: we may be root, and whoever may
+ *   write into the folder may not be.
  */
 export function takeStartLock(path: string): StartLock | "taken" | undefined {
   const library = openLibrary();
   if (library === undefined) return undefined;
-  const fd = openFile(library, path);
+  const fd = openFile(library, path, O_NOFOLLOW);
   if (fd === undefined) {
     library.close();
     return undefined;
@@ -73,10 +75,16 @@ function take(library: LockLibrary, fd: number, path: string): "ours" | "taken" 
 function isPlain(path: string, fd: number): boolean {
   const [named, opened] = [lstatSync(path), statSync(pathOf(fd))];
   const isSame = named.dev === opened.dev && inodeOf(named, path) === inodeOf(opened, pathOf(fd));
-  return named.isFile() && opened.nlink === 1 && isSame;
+  // A second name can come and go between two looks; whose file it is nobody but root can change.
+  const isForeign = opened.uid === ROOT && statSync(dirname(path)).uid !== ROOT;
+  return named.isFile() && opened.nlink === 1 && isSame && !isForeign;
 }
 
 /** Leads to that file whatever becomes of its name. */
 function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
+
+const ROOT = 0;
+/** As the kernel numbers it: runtimes have the one processor's number on the other, too. */
+const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;

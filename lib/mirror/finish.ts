@@ -86,7 +86,10 @@ export async function finish(options: FinishOptions): Promise<GetResult> {
   };
 }
 
-/** Where the archive stays. A ledger that came as it is stays beside the one that a node may take, where a mirror would serve it. */
+/**
+ * Where the archive stays. A ledger that came as it is stays beside the one that a node may take, where a mirror would
+ * serve it.
+ */
 export function archivePlace(paths: DataPaths, info: Info, extract: boolean): string {
   const isLedger = extract && info.isSingleFile && info.name === LEDGER_NAME;
   return isLedger ? paths.snapshot(nameOf(info)) : join(paths.root, info.name);

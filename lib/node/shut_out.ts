@@ -8,7 +8,7 @@
 // that starts can lose its lock file.
 
 import { join } from "node:path";
-import { NodeRunning, OperationFailed, PathUnusable } from "../errors.ts";
+import { NodeRunning, OperationFailed, PathUnusable, SnapError } from "../errors.ts";
 import type { Holder, Programs, StartLock } from "../ports.ts";
 import { runningText, stopCommand } from "./running.ts";
 import type { Staging, StagingMachine } from "./staging.ts";
@@ -52,6 +52,8 @@ export class ShutOut implements Disposable {
     onWaiting: (text: string) => void,
   ): ShutOut | undefined {
     const { home } = staging;
+    // A run that was killed leaves it as a second name of the lock file, which then would not be locked.
+    machine.files.remove(freshPath(staging));
     const isOurs = machine.files.stat(home.lock) === undefined;
     if (isOurs && !makeLockFile(machine, staging)) return undefined;
     const lock = machine.programs.startLock(home.lock);
@@ -71,11 +73,20 @@ export class ShutOut implements Disposable {
 
   [Symbol.dispose](): void {
     try {
-      if (this.#isOurs) this.removeLockFile();
+      if (this.#isOurs) this.#tryRemoveLockFile();
       const waiting = this.#lock.waiting();
       if (waiting.length > 0) this.#onWaiting(waitingText(waiting));
     } finally {
       this.#lock.release();
+    }
+  }
+
+  /** What the swap failed of is what is told; an empty lock file harms nobody. */
+  #tryRemoveLockFile(): void {
+    try {
+      this.removeLockFile();
+    } catch (error) {
+      if (!(error instanceof SnapError)) throw error;
     }
   }
 }
@@ -93,9 +104,9 @@ function waitingText(holders: readonly Holder[]): string {
 }
 
 /** Makes an empty one that is the node's user's from its first moment on. @returns Whether there is one. */
-function makeLockFile({ files, access }: ShutOutMachine, { folder, home, owner }: Staging): boolean {
-  const fresh = join(folder, "data.ldb-lock");
-  files.remove(fresh);
+function makeLockFile({ files, access }: ShutOutMachine, staging: Staging): boolean {
+  const { home, owner } = staging;
+  const fresh = freshPath(staging);
   try {
     files.writeNew(fresh, new Uint8Array(), 0o600);
     access.give(fresh, owner, 0o600);
@@ -108,4 +119,8 @@ function makeLockFile({ files, access }: ShutOutMachine, { folder, home, owner }
   } finally {
     files.remove(fresh);
   }
+}
+
+function freshPath({ folder }: Staging): string {
+  return join(folder, "data.ldb-lock");
 }

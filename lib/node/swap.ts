@@ -5,8 +5,8 @@
 //   staged ── kept is written down ──> old has two names ── renamed ──> new in place ── lock file goes, finish() ──> done
 //      ^_________________undo()______________|__________________________|
 //
-// Meanwhile no node can start (shut_out.ts). Where a disk has no hard links the old one is moved, and for the moment between two renames there is none of that name;
-// a run that is killed there leaves both, and the next one puts it right.
+// Meanwhile no node can start (shut_out.ts). Where a disk has no hard links the old one is moved, and for the moment
+// between two renames there is none of that name; a run that is killed there leaves both, and the next one puts it right.
 
 import { basename, dirname, join } from "node:path";
 import { OperationFailed, PathUnusable, SnapError } from "../errors.ts";

@@ -119,3 +119,48 @@ Deno.test(
     assert.equal(Deno.readTextFileSync(path), "what the last run left");
   },
 );
+
+Deno.test(
+  {
+    name: "takeStartLock() empties nothing of root's in a folder of somebody else's",
+    ignore: ignore || Deno.uid() !== 0,
+  },
+  () => {
+    const path = lockFile();
+    Deno.chownSync(join(path, ".."), NODE_USER, NODE_USER);
+    assert.equal(takeStartLock(path), undefined);
+    assert.equal(Deno.readTextFileSync(path), "what the last run left");
+    Deno.chownSync(path, NODE_USER, NODE_USER);
+    const lock = takeStartLock(path);
+    assert.ok(typeof lock === "object");
+    lock.release();
+  },
+);
+
+Deno.test({ name: "takeStartLock() does not open what a symbolic link leads to", ignore }, async () => {
+  const path = lockFile();
+  const [pipe, link] = [`${path}.pipe`, `${path}.link`];
+  assert.ok((await new Deno.Command("mkfifo", { args: [pipe] }).output()).success);
+  Deno.symlinkSync(pipe, link);
+  // A shell that waits for somebody to open the other end, and says when it is about to.
+  const args = ["-c", 'echo ready; read line < "$0"; echo "$line"', pipe];
+  const reader = new Deno.Command("sh", { args, stdout: "piped" }).spawn();
+  const lines = reader.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assert.equal((await lines.read()).value, "ready\n");
+  await untilAsleep(reader.pid);
+  assert.equal(takeStartLock(link), undefined);
+  using end = Deno.openSync(pipe, { read: true, write: true });
+  end.writeSync(new TextEncoder().encode("nobody else\n"));
+  assert.equal((await lines.read()).value, "nobody else\n");
+  await lines.cancel();
+  await reader.status;
+});
+
+/** Until it waits for the kernel. */
+async function untilAsleep(pid: number): Promise<void> {
+  while (!/\) S /.test(Deno.readTextFileSync(`/proc/${pid}/stat`))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const NODE_USER = 1000;
