@@ -82,6 +82,8 @@ export async function passOver(pass: Pass): Promise<void> {
     [near, far] = [far, near];
     const following = next(stretches);
     reading = following && read(pass, following, near);
+    // It may fail before its turn to be waited for has come.
+    reading?.catch(() => {});
     try {
       await pass.onRead(bytesOf(pass.layout, stretch));
       if ("hole" in stretch) hasher.takeHole(stretch.hole);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { sha1 } from "../../lib/hash.ts";
 import { type FileReader, passOver, type PieceSums, STRETCH_BYTES } from "../../lib/torrent/piece_pass.ts";
 import { Layout } from "../../lib/torrent/layout.ts";
+import { nextTurn } from "../../lib/turn.ts";
 import { fixtureBytes } from "./fixtures.ts";
 import { hashFile } from "./torrent_builder.ts";
 
@@ -174,6 +175,27 @@ Deno.test("passOver() leaves others their turn while a tee gets nothing but a ho
   await sumsOf(layout, [new Memory(bytes, [[0, bytes.length]])], { tee: () => {} });
   assert.ok(hadTurn);
   await turn.promise;
+});
+
+Deno.test("passOver() ends with what a read fails with while something else is waited for", async () => {
+  const layout = layoutOf("v2", MIB, [3 * STRETCH_BYTES]);
+  const second = Promise.withResolvers<number>();
+  let reads = 0;
+  let hashed = 0;
+  const pass = passOver({
+    layout,
+    readers: [{ read: (into) => reads++ === 0 ? Promise.resolve(into.length) : second.promise }],
+    pieces: [...layout.pieces()].map((piece) => ({ piece, place: piece })),
+    v1: false,
+    v2: true,
+    onRead: async () => {
+      second.reject(new Error("a sector cannot be read"));
+      await nextTurn();
+    },
+    onPiece: () => hashed++,
+  });
+  await assert.rejects(pass, /sector/);
+  assert.deepEqual([reads, hashed], [2, STRETCH_BYTES / MIB]);
 });
 
 Deno.test("passOver() ends with what onRead throws, and no read outlives it", async () => {
