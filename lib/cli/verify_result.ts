@@ -63,8 +63,9 @@ function nextText({ isGood, checks }: Verified): string | undefined {
   const isLedger = checks.some(({ check, result }) =>
     result === "bad" && (check === "structure" || check === "ledger")
   );
-  const command = `nano-snap get ${isLedger ? "--extract " : ""}--force`;
-  return `${command}, with its --data-dir, fetches what is not right`;
+  const command = `nano-snap get ${isLedger ? "--extract " : ""}--force, with its --data-dir`;
+  const inNode = isLedger ? " (for a node's own: get --install --force)" : "";
+  return `${command}${inNode}, fetches what is not right`;
 }
 
 function damageOf({ ranges = [], problems = [] }: Check): string[] {
