@@ -3,7 +3,7 @@
 import { SnapError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { ledgerAt } from "../mirror/snapshot_facts.ts";
-import { findHome, type NodeHome, type Surroundings } from "../node/home.ts";
+import { candidateFolders, findHome, type NodeHome, type Surroundings } from "../node/home.ts";
 import { type NodeState, stateOf } from "../node/running.ts";
 import { formatVersion, installedVersion, type NodeVersion, versionWarning } from "../node/version.ts";
 import type { Access, Clock, Programs } from "../ports.ts";
@@ -18,12 +18,17 @@ export interface NodeLook extends Surroundings {
 
 /** One finding about the folder and, where there is one, more about what is in it. */
 export async function lookAtNode(look: NodeLook): Promise<Finding[]> {
+  const folders = candidateFolders("live", look);
+  if (!folders.some((path) => look.files.stat(path)?.kind === "directory")) {
+    // Whoever only mirrors has none.
+    return [ok("node", `there is none in ${folders.join(" or ")}; elsewhere: get --install=DIR`)];
+  }
   let home: NodeHome;
   try {
     home = findHome("live", undefined, look);
   } catch (error) {
     if (!(error instanceof SnapError)) throw error;
-    return [ok("node", error.message)];
+    return [warn("node", error.message, "get --install=DIR")];
   }
   const state = stateOf(look.programs, home);
   const version = await versionOf(state, look);

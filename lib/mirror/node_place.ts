@@ -139,9 +139,11 @@ export class NodePlace implements LedgerPlace {
     // Whoever runs a test network of his own has a genesis block of his own, too.
     const isOwn = facts.network === "unknown" && network !== "live";
     if (facts.network === network || isOwn) return;
-    const what = facts.network === "unknown" ? "no known network's" : `the ${facts.network} network's`;
+    const [what, hint] = facts.network === "unknown"
+      ? ["no known network's", "; a private network's goes with --network test"]
+      : [`the ${facts.network} network's`, ""];
     throw new VerificationFailed(
-      `Cannot install ${path} for the ${network} network: it is ${what} ledger, by its genesis block`,
+      `Cannot install ${path} for the ${network} network: it is ${what} ledger, by its genesis block${hint}`,
     );
   }
 

@@ -68,17 +68,43 @@ Deno.test("lookAtNode() says once that there is no node's folder, and which comm
       clock: systemClock,
       signal: new AbortController().signal,
     });
-    const text =
-      `Cannot find the node's folder of the live network: there is no ${
-        slashed(home)
-      }/Nano, no /var/nanocurrency/Nano; ` +
-      "name it with get --install=DIR";
+    const text = `there is none in ${
+      slashed(home)
+    }/Nano or /var/nanocurrency/Nano; elsewhere: get --install=DIR`;
     assert.deepEqual(findings.map((one) => ({ ...one, text: slashed(one.text) })), [{
       name: "node",
       verdict: "ok",
       text,
       remedy: undefined,
     }]);
+  } finally {
+    Deno.removeSync(home, { recursive: true });
+  }
+});
+
+Deno.test("lookAtNode() warns of two folders, of which a run would have to be told one", async () => {
+  const home = Deno.makeTempDirSync();
+  try {
+    Deno.mkdirSync(join(home, "Nano"));
+    const packaged = "/var/nanocurrency/Nano";
+    const findings = await lookAtNode({
+      files: {
+        ...systemFiles,
+        stat: (path) => systemFiles.stat(path === packaged ? join(home, "Nano") : path),
+        realPath: (path) => path === packaged ? packaged : systemFiles.realPath(path),
+      },
+      env: { HOME: home },
+      target: "x86_64-unknown-linux-gnu",
+      access: {} as Access,
+      programs: {} as Programs,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
+    assert.deepEqual(findings.map(({ verdict, remedy }) => [verdict, remedy]), [[
+      "warn",
+      "get --install=DIR",
+    ]]);
+    assert.match(findings[0]!.text, /^Cannot tell which node is meant: there are /);
   } finally {
     Deno.removeSync(home, { recursive: true });
   }
