@@ -25,12 +25,15 @@ export function compareKeys(order: KeyOrder, a: Uint8Array, b: Uint8Array): numb
   return a.length - b.length;
 }
 
-/** The first four bytes as a number, zeros after the key's end. A smaller prefix is a smaller key; equal ones say nothing. */
+/**
+ * The first four bytes as a number, zeros after the key's end: 0 less 2^31, so that it is one of 32 bits with a sign, as
+ * the machine computes. A smaller prefix is a smaller key; equal ones say nothing.
+ */
 export function prefixOf(view: DataView, at: number, length: number): number {
-  if (length >= 4) return view.getUint32(at);
+  if (length >= 4) return view.getInt32(at) ^ SIGN;
   let prefix = 0;
-  for (let i = 0; i < 4; i++) prefix = prefix * 256 + (i < length ? view.getUint8(at + i) : 0);
-  return prefix;
+  for (let i = 0; i < 4; i++) prefix = (prefix << 8) | (i < length ? view.getUint8(at + i) : 0);
+  return prefix ^ SIGN;
 }
 
 /** The fifth byte; 0 when there is none. */
@@ -48,3 +51,8 @@ export function hashOf(view: DataView, at: number, length: number): number {
   for (; i < at + length; i++) hash = Math.imul(hash ^ view.getUint8(i), 0x01000193);
   return hash;
 }
+
+const SIGN = 1 << 31;
+/** The prefixes of a key of zeros, or of none, and of the highest key. */
+export const LOWEST_PREFIX = SIGN;
+export const HIGHEST_PREFIX = ~SIGN;

@@ -18,7 +18,7 @@ export const FIRST_TABLE = 3;
 /** A mark is one byte. A Nano ledger has a dozen tables. */
 export const MAX_TABLES = 250;
 
-/** A tree's bounds for one leaf, in small. */
+/** A tree's bounds for one leaf, in small: prefixes and fifth bytes as key_order.ts has them. */
 export interface LeafBounds {
   readonly lowPrefix: number;
   readonly lowFifth: number;
@@ -86,13 +86,13 @@ export class PageMarks {
   /** How a key's five bytes stand to the lower bound: negative when below, 0 when only the whole keys can tell. */
   compareLow(page: number, prefix: number, fifth: number): number {
     const at = page * WORDS;
-    return prefix - (this.words[at + LOW]! >>> 0) || fifth - ((this.words[at + MARK]! >>> 8) & 0xff);
+    return (prefix - this.words[at + LOW]!) * 256 + fifth - ((this.words[at + MARK]! >>> 8) & 0xff);
   }
 
   /** The same for the upper bound. */
   compareHigh(page: number, prefix: number, fifth: number): number {
     const at = page * WORDS;
-    return prefix - (this.words[at + HIGH]! >>> 0) || fifth - ((this.words[at + MARK]! >>> 16) & 0xff);
+    return (prefix - this.words[at + HIGH]!) * 256 + fifth - ((this.words[at + MARK]! >>> 16) & 0xff);
   }
 
   /** Whether a key of that hash is, as far as that tells, the lower bound itself. */

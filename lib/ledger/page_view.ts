@@ -5,7 +5,7 @@
 //   header | offsets of nodes, in the keys' order -> | free room | <- nodes, in any order, without gap or overlap
 
 import { BRANCH, HEADER_BYTES, LEAF, NODE_BYTES, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
-import { compareKeys, type KeyOrder } from "./key_order.ts";
+import { compareKeys, type KeyOrder, LOWEST_PREFIX, prefixOf } from "./key_order.ts";
 
 /** What a page must be. */
 export interface PageNeed {
@@ -155,7 +155,7 @@ export class PageView {
     let differing = 0;
     let before = 0;
     let beforeBytes = -1;
-    let beforeHead = 0;
+    let beforeHead = LOWEST_PREFIX;
     for (let i = 0; i < count; i++) {
       const begin = words[offsets + i]!;
       if (begin < upper || begin > lastBegin || (begin & 1) !== 0) return this.#badNodes();
@@ -175,12 +175,11 @@ export class PageView {
       odd += toggled(isOdd, begin) + toggled(isOdd, begin + bytes);
       if (i < first) continue;
       const key = at + begin + NODE_BYTES;
-      const head = keyBytes >= 4 ? data.getUint32(key) : 0;
+      const head = prefixOf(data, key, keyBytes);
       if (beforeBytes >= 0) {
         differing |= keyBytes ^ beforeBytes;
-        // Most keys differ in their first four bytes; a short one has none that say anything.
-        const isShort = keyBytes < 4 || beforeBytes < 4;
-        if (isShort || head === beforeHead) rises &&= this.#isLess(before, beforeBytes, key, keyBytes);
+        // Most keys differ in their first four bytes.
+        if (head === beforeHead) rises &&= this.#isLess(before, beforeBytes, key, keyBytes);
         else if (head < beforeHead) rises = false;
       }
       before = key;

@@ -3,7 +3,16 @@
 // free list, have their leaves looked at here. Nothing calls itself: the way is a list, and a page that has been
 // reached is never gone to again, so that no file can make it long.
 
-import { compareKeys, fifthByteOf, hashOf, type KeyOrder, orderOf, prefixOf } from "./key_order.ts";
+import {
+  compareKeys,
+  fifthByteOf,
+  hashOf,
+  HIGHEST_PREFIX,
+  type KeyOrder,
+  LOWEST_PREFIX,
+  orderOf,
+  prefixOf,
+} from "./key_order.ts";
 import { type ExaminedFile, FREE_LIST, MAIN } from "./examined_file.ts";
 import { BRANCH, LEAF, MAX_DEPTH, VALUE_IS_TABLE, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
 import type { DbRecord } from "./lmdb_pages.ts";
@@ -149,25 +158,20 @@ export class TreeWalk {
       children[i] = child;
       this.#readAhead |= marks.markOf(child);
     }
-    const bounds = new Bounds(orderOf(flags));
-    bounds.setLow(low && viewOf(low), 0, low?.length);
+    const bounds = new Bounds(orderOf(flags), low);
     const last = view.count - 1;
     for (let i = 0; i < last; i++) {
-      const key = view.keyAt(i + 1);
-      const keyBytes = view.keyLength(i + 1);
-      bounds.setHigh(view.data, key, keyBytes);
+      bounds.riseTo(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
       this.#mark(table, children[i]!, bounds);
-      bounds.setLow(view.data, key, keyBytes);
     }
-    bounds.setHigh(high && viewOf(high), 0, high?.length);
+    bounds.riseToEnd(high);
     this.#mark(table, children[last]!, bounds);
   }
 
   /** A leaf that is the root itself. */
   #markLeaf({ table, page, low, high }: Subtree): void {
-    const bounds = new Bounds(orderOf(this.#examined.tables[table]!.record.flags));
-    bounds.setLow(low && viewOf(low), 0, low?.length);
-    bounds.setHigh(high && viewOf(high), 0, high?.length);
+    const bounds = new Bounds(orderOf(this.#examined.tables[table]!.record.flags), low);
+    bounds.riseToEnd(high);
     this.#mark(table, page, bounds);
   }
 
@@ -179,32 +183,48 @@ export class TreeWalk {
   }
 }
 
-/** Between which keys a leaf's must lie, in small. In an order other than that of bytes prefixes would say nothing: all are 0. */
+/**
+ * Between which keys a leaf's must lie, in small, from one leaf of a branch to the next. In an order other than that of
+ * bytes prefixes would say nothing: all are the same.
+ */
 class Bounds {
-  lowPrefix = 0;
+  lowPrefix = LOWEST_PREFIX;
   lowFifth = 0;
   lowHash = 0;
-  highPrefix = 0;
+  highPrefix = LOWEST_PREFIX;
   highFifth = 0;
+  #highHash = 0;
   readonly #ranks: boolean;
 
-  constructor(order: KeyOrder) {
+  /** @param low That of the branch; undefined at the tree's left side. */
+  constructor(order: KeyOrder, low: Uint8Array | undefined) {
     this.#ranks = order === "bytes";
+    if (low !== undefined) this.riseTo(viewOf(low), 0, low.length);
   }
 
-  setLow(data: DataView | undefined, at: number, length = 0): void {
-    this.lowPrefix = this.#ranks && data !== undefined ? prefixOf(data, at, length) : 0;
-    this.lowFifth = this.#ranks && data !== undefined ? fifthByteOf(data, at, length) : 0;
-    this.lowHash = data === undefined ? 0 : hashOf(data, at, length);
+  /** What was the upper bound is the lower one now, and this key the upper one. */
+  riseTo(data: DataView, at: number, length: number): void {
+    this.lowPrefix = this.highPrefix;
+    this.lowFifth = this.highFifth;
+    this.lowHash = this.#highHash;
+    this.#highHash = hashOf(data, at, length);
+    if (!this.#ranks) return;
+    this.highPrefix = prefixOf(data, at, length);
+    this.highFifth = fifthByteOf(data, at, length);
   }
 
-  setHigh(data: DataView | undefined, at: number, length = 0): void {
-    const highest = this.#ranks && data === undefined;
-    this.highPrefix = highest ? 0xffffffff : this.#ranks ? prefixOf(data!, at, length) : 0;
-    this.highFifth = highest ? 0xff : this.#ranks ? fifthByteOf(data!, at, length) : 0;
+  /** The same with the branch's own upper bound. @param high undefined at the tree's right side. */
+  riseToEnd(high: Uint8Array | undefined): void {
+    const { length } = high ?? NO_KEY;
+    this.riseTo(viewOf(high ?? NO_KEY), 0, length);
+    if (high !== undefined || !this.#ranks) return;
+    this.highPrefix = HIGHEST_PREFIX;
+    this.highFifth = 0xff;
   }
 }
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
+
+const NO_KEY = new Uint8Array(0);

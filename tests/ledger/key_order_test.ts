@@ -1,8 +1,31 @@
 import assert from "node:assert/strict";
 import { compareBytes, utf8 } from "../../lib/bytes.ts";
-import { compareKeys, fifthByteOf, hashOf, orderOf, prefixOf } from "../../lib/ledger/key_order.ts";
+import {
+  compareKeys,
+  fifthByteOf,
+  hashOf,
+  HIGHEST_PREFIX,
+  LOWEST_PREFIX,
+  orderOf,
+  prefixOf,
+} from "../../lib/ledger/key_order.ts";
 
-const KEYS = ["", "\0", "a", "a\0", "ab", "abc", "abcd", "abcde", "abcdf", "abcdff", "b", "zzzzzzz"].map(
+const KEYS = [
+  "",
+  "\0",
+  "\u0080",
+  "\u0080\u0080\u0080",
+  "a",
+  "a\0",
+  "ab",
+  "abc",
+  "abcd",
+  "abcde",
+  "abcdf",
+  "abcdff",
+  "b",
+  "zzzzzzz",
+].map(
   utf8,
 );
 
@@ -36,7 +59,9 @@ Deno.test("prefixOf() and fifthByteOf() never contradict the order of bytes, whe
       if (side !== 0) assert.equal(Math.sign(side), Math.sign(compareBytes(a, b)));
     }
   }
-  assert.equal(prefixOf(viewOf(new Uint8Array(4).fill(0xff)), 0, 4), 0xffffffff);
+  assert.equal(prefixOf(viewOf(new Uint8Array(4).fill(0xff)), 0, 4), HIGHEST_PREFIX);
+  assert.equal(prefixOf(viewOf(new Uint8Array(4)), 0, 4), LOWEST_PREFIX);
+  assert.equal(prefixOf(viewOf(new Uint8Array(0)), 0, 0), LOWEST_PREFIX);
 });
 
 Deno.test("hashOf() differs for every key with one changed byte, and depends on the key only", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { OperationFailed } from "../../lib/errors.ts";
 import { FIRST_TABLE, FREE, PageMarks, WALKED } from "../../lib/ledger/page_marks.ts";
 
-const BOUNDS = { lowPrefix: 0x80000001, lowFifth: 7, lowHash: -5, highPrefix: 0xfffffffe, highFifth: 200 };
+const BOUNDS = { lowPrefix: -2, lowFifth: 7, lowHash: -5, highPrefix: 0x7ffffffe, highFifth: 200 };
 
 Deno.test("claim() and claimLeaf() give a page one mark for good, seen by every view of the memory", () => {
   const marks = PageMarks.for(5, "data.ldb");
@@ -17,18 +17,23 @@ Deno.test("claim() and claimLeaf() give a page one mark for good, seen by every 
   assert.equal(other.countUnreached(), 1);
 });
 
-Deno.test("compareLow() and compareHigh() rank five bytes, without a sign", () => {
+Deno.test("compareLow() and compareHigh() rank five bytes", () => {
   const marks = PageMarks.for(4, "data.ldb");
   marks.claimLeaf(3, FIRST_TABLE, BOUNDS);
   const low = (prefix: number, fifth: number) => Math.sign(marks.compareLow(3, prefix, fifth));
   const high = (prefix: number, fifth: number) => Math.sign(marks.compareHigh(3, prefix, fifth));
-  assert.deepEqual([low(0x80000000, 9), low(0x80000001, 6), low(0x80000001, 7), low(0x80000001, 8)], [
-    -1,
-    -1,
-    0,
-    1,
-  ]);
-  assert.deepEqual([high(1, 255), high(0xfffffffe, 200), high(0xfffffffe, 201), high(0xffffffff, 0)], [
+  assert.deepEqual(
+    [low(-(2 ** 31), 0), low(-3, 255), low(-2, 6), low(-2, 7), low(-2, 8), low(0x7fffffff, 0)],
+    [
+      -1,
+      -1,
+      -1,
+      0,
+      1,
+      1,
+    ],
+  );
+  assert.deepEqual([high(1, 255), high(0x7ffffffe, 200), high(0x7ffffffe, 201), high(0x7fffffff, 0)], [
     -1,
     0,
     1,
