@@ -38,10 +38,16 @@ export const transfer: Row = {
   async *run(effort, wanted) {
     const pairings = (Object.keys(BARS) as Pairing[]).filter((name) => wanted.has(name));
     for (const variant of effort.full ? matrix() : [mainOf(effort)]) {
-      if (variant.name.includes(effort.variant)) yield* run(variant, effort, pairings);
+      if (!variant.name.includes(effort.variant)) continue;
+      if (variant.size / variant.pieceSize <= MOST_PIECES) yield* run(variant, effort, pairings);
+      else for (const pairing of pairings) yield notMeasured(pairing + variant.name, TOO_MANY_PIECES);
     }
   },
 };
+
+function notMeasured(row: string, why: string): Outcome {
+  return { row, figure: "", bars: [], missing: `not measured: ${why}` };
+}
 
 interface Variant {
   /** Behind the row's name. */
@@ -102,8 +108,7 @@ async function* run(
     const size = variant.size * variant.leeches;
     for (const pairing of pairings) {
       if (!isPossible(variant, pairing)) {
-        const missing = "not measured: our crowd has one address here, of which our seed takes 8 connections";
-        yield { row: pairing + variant.name, figure: "", bars: [], missing };
+        yield notMeasured(pairing + variant.name, ONE_ADDRESS);
         continue;
       }
       const sides = { ours: ours[pairing], theirs: theirs[pairing] };
@@ -203,3 +208,8 @@ class Scene implements AsyncDisposable {
     await this.#parts.disposeAsync();
   }
 }
+
+/** More of them libtorrent 2.0.8 refuses to put into a hybrid torrent: "metadata too large". */
+const MOST_PIECES = 2 ** 17;
+const TOO_MANY_PIECES = "libtorrent makes no hybrid torrent of so many pieces";
+const ONE_ADDRESS = "our crowd has one address here, of which our seed takes 8 connections";
