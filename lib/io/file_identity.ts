@@ -38,6 +38,16 @@ export function inodeOfOpen(stats: Stats, path: string): FileNumber {
   return inexact(stats);
 }
 
+/** Device and inode of the file that a path leads to, whatever its name; undefined when it cannot be looked at. */
+export function identityOf(path: string): string | undefined {
+  try {
+    const stats = fs.statSync(path);
+    return `${stats.dev}:${inodeOf(stats, path)}`;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where there are no numbers it is 0 of every file. */
 function isExact(inode: number): boolean {
   return Number.isSafeInteger(inode) && inode > 0;

@@ -2,9 +2,8 @@
 // locks, and by the lock itself, which shows processes of other containers too: LMDB keeps its lock file locked for as
 // long as an environment is open. macOS has lsof. Windows tells by refusing to open the file for us alone.
 
-import { statSync } from "node:fs";
 import type { Holder } from "../ports.ts";
-import { inodeOf } from "./file_identity.ts";
+import { identityOf } from "./file_identity.ts";
 import { isRecordLocked } from "./record_locks.ts";
 
 /**
@@ -71,16 +70,6 @@ function ofLinux(paths: readonly string[]): Holder[] | undefined {
   }
   if (found.size === 0 && paths.some((path) => isRecordLocked(path) === true)) found.set(0, holder(0));
   return [...found.values()];
-}
-
-/** Device and inode, whatever name leads there. */
-function identityOf(path: string): string | undefined {
-  try {
-    const stats = statSync(path);
-    return `${stats.dev}:${inodeOf(stats, path)}`;
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -5,8 +5,8 @@
 // The kernel takes all of a process's locks on a file away when that process closes any descriptor of it. So nobody here
 // opens a file that we have locked ourselves (`start_lock.ts`), and who asks about one is told so.
 
-import { constants, statSync } from "node:fs";
-import { inodeOf } from "./file_identity.ts";
+import { constants } from "node:fs";
+import { identityOf } from "./file_identity.ts";
 
 /**
  * Whether any other process of this kernel has a record lock on the file, wherever it runs.
@@ -92,15 +92,6 @@ function isHeld(path: string): boolean {
   if (held.size === 0) return false;
   const identity = identityOf(path);
   return identity !== undefined && held.has(identity);
-}
-
-function identityOf(path: string): string | undefined {
-  try {
-    const stats = statSync(path);
-    return `${stats.dev}:${inodeOf(stats, path)}`;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A `struct flock`; a length of zero means "to the end, however long". */
