@@ -2,7 +2,7 @@
 // what came of it. Each row is one JSON line on stdout and one line of a table on stderr, with its bars, met or not.
 //
 //   --smoke     "leech" and "recheck", 256 MiB, one turn: fails only at less than half of a bar, twice in a row
-//   --full      the whole matrix, hours of it (`deno task bench:full`)
+//   --full      the whole matrix, half an hour of it (`deno task bench:full`)
 //   --variant T only those of the matrix with T in their name: "8 seeds", "50 leeches", "4 GiB in 16 KiB"
 //   --pairs N   how often each side runs (5; 3 with --full)
 //   --size N    MiB of content (1024)
