@@ -10,10 +10,10 @@ import { findHome, type Network, type NodeHome } from "../node/home.ts";
 import { isMountPoint } from "../node/mount_point.ts";
 import { refuseRunning, startCommand, stateOf } from "../node/running.ts";
 import { Staging } from "../node/staging.ts";
-import { keepStray, recover } from "../node/swap.ts";
+import { mend } from "../node/swap.ts";
 import { formatVersion, installedVersion } from "../node/version.ts";
 import { get } from "./get.ts";
-import { type InstallMachine, type InstallWish, NodePlace } from "./node_place.ts";
+import { type InstallMachine, type InstallWish, NodePlace, nodeWatch } from "./node_place.ts";
 import type { GetOptions, GetResult } from "./options.ts";
 
 /** Where to install. */
@@ -51,8 +51,8 @@ export async function install(
   const [refusal] = refusals(machine, home, wish);
   if (refusal !== undefined) throw refusal;
   using staging = Staging.open(machine, home);
-  const left = recover(files, staging);
-  const stray = keepStray(files, staging, left, machine.clock.unixMs());
+  const watch = nodeWatch({ machine, home, wish, staging, report });
+  const { left, stray } = mend(files, staging, watch, machine.clock.unixMs());
   if (stray !== undefined) {
     note(
       report,

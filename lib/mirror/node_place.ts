@@ -12,7 +12,7 @@ import { refuseRunning, stateOf } from "../node/running.ts";
 import { LEDGER_PER_ARCHIVE, refuseForSpace, type SpacePlan } from "../node/space.ts";
 import { ShutOut } from "../node/shut_out.ts";
 import type { Staged, Staging } from "../node/staging.ts";
-import { backupName, backupsOf, type Left, swap } from "../node/swap.ts";
+import { backupName, backupsOf, type Left, swap, type SwapOptions } from "../node/swap.ts";
 import { type NodeVersion, versionWarning } from "../node/version.ts";
 import type { Access, Programs } from "../ports.ts";
 import type { Info } from "../torrent/metainfo.ts";
@@ -98,7 +98,7 @@ export class NodePlace implements LedgerPlace {
 
   async put(partial: string | undefined, of: SnapshotName): Promise<LedgerFacts> {
     const { machine, home, wish, staging } = this.#parts;
-    const { files, programs, clock } = machine;
+    const { files, clock } = machine;
     let facts = checkedFacts(files, partial ?? staging.ledger);
     if (partial !== undefined) {
       try {
@@ -111,18 +111,9 @@ export class NodePlace implements LedgerPlace {
       this.#ready = staging.take(partial, of);
     }
     if (facts.version !== undefined) this.#warnOfVersion(facts.version);
-    // Who only waits at the lock file has nothing open yet.
-    let watched = home;
     this.#backup = swap(files, staging, this.#ready!, {
       backup: wish.backup ? backupName(files, home.ledger, clock.unixMs()) : undefined,
-      refuseRunning: (...more) => refuseRunning(stateOf(programs, watched, ...more), home, wish.force),
-      shutOut: () => {
-        const shut = ShutOut.begin(machine, staging, (text) => {
-          this.#parts.report({ kind: "note", level: "warning", logger: "install", text });
-        });
-        if (shut !== undefined) watched = { ...home, lock: home.ledger };
-        return shut;
-      },
+      ...nodeWatch(this.#parts),
     });
     return facts;
   }
@@ -171,6 +162,27 @@ export class NodePlace implements LedgerPlace {
     this.#isWarned = true;
     this.#parts.report({ kind: "note", level: "warning", logger: "install", text });
   }
+}
+
+/** How a swap, or the mending of one, keeps the node out: looks whether it runs, and holds the lock that it starts with. */
+export function nodeWatch(
+  { machine, home, wish, staging, report }: Pick<
+    NodePlaceParts,
+    "machine" | "home" | "wish" | "staging" | "report"
+  >,
+): Pick<SwapOptions, "refuseRunning" | "shutOut"> {
+  // Who only waits at the lock file has nothing open yet.
+  let watched = home;
+  return {
+    refuseRunning: (...more) => refuseRunning(stateOf(machine.programs, watched, ...more), home, wish.force),
+    shutOut: () => {
+      const shut = ShutOut.begin(machine, staging, (text) => {
+        report({ kind: "note", level: "warning", logger: "install", text });
+      });
+      if (shut !== undefined) watched = { ...home, lock: home.ledger };
+      return shut;
+    },
+  };
 }
 
 /** The whole of an installation in bytes. */

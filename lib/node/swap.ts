@@ -55,8 +55,7 @@ export function swap(
     if (!isStagedFile(now, staged) || now?.size !== staged.size) {
       throw new OperationFailed(`Cannot install into ${home.directory}: somebody else writes ${home.ledger}`);
     }
-    if (shut === undefined) files.remove(home.lock);
-    else shut.removeLockFile();
+    removeLockFile(files, staging, shut);
   } catch (error) {
     undoAll(files, staging, staged, error);
   }
@@ -71,18 +70,53 @@ export type Left =
   /** In its place: only the tidying is left. */
   | { readonly kind: "swapped"; readonly staged: Staged };
 
+/** What was left, and what became of it. */
+export interface Mended {
+  readonly left: Left;
+  /** The backup that a ledger set aside became; undefined when there was none. */
+  readonly stray: string | undefined;
+}
+
+/**
+ * `recover` and `keepStray`, with nodes shut out where anything of the node's own is touched.
+ *
+ * @param unixMs Its day is the backup's name's. @throws {NodeRunning} Then all is as it was left.
+ */
+export function mend(
+  files: Files,
+  staging: Staging,
+  { refuseRunning, shutOut }: Pick<SwapOptions, "refuseRunning" | "shutOut">,
+  unixMs: number,
+): Mended {
+  if (!isNodeTouched(files, staging)) return { left: recover(files, staging, undefined), stray: undefined };
+  using shut = shutOut();
+  refuseRunning();
+  const left = recover(files, staging, shut);
+  return { left, stray: keepStray(files, staging, left, unixMs) };
+}
+
+/** Whether the run before has come as far as to the node's own files. */
+function isNodeTouched(files: Files, staging: Staging): boolean {
+  if (files.stat(staging.old) !== undefined) return true;
+  const staged = staging.read();
+  if (staged === undefined) return false;
+  return staged.kept !== null || isStagedFile(files.stat(staging.home.ledger), staged);
+}
+
 /**
  * Looks what an earlier run has left, and puts the node's ledger back where that run was in the middle of it. The node
  * must not run.
+ *
+ * @param shut Keeps it from starting; undefined where that cannot be had, or nothing of the node's is to be touched.
  */
-export function recover(files: Files, staging: Staging): Left {
+export function recover(files: Files, staging: Staging, shut: ShutOut | undefined): Left {
   const staged = staging.read();
   if (staged === undefined) {
     staging.discard();
     return { kind: "nothing" };
   }
   if (isStagedFile(files.stat(staging.home.ledger), staged)) {
-    files.remove(staging.home.lock);
+    removeLockFile(files, staging, shut);
     return { kind: "swapped", staged };
   }
   undo(files, staging, staged);
@@ -132,6 +166,12 @@ export function backupsOf(files: Files, ledger: string): { name: string; bytes: 
   return files.list(dirname(ledger)).filter(isBackupName).map((name) => {
     return { name, bytes: files.stat(join(dirname(ledger), name))?.allocated ?? 0 };
   });
+}
+
+/** It tells of the ledger before. */
+function removeLockFile(files: Files, { home }: Staging, shut: ShutOut | undefined): void {
+  if (shut === undefined) files.remove(home.lock);
+  else shut.removeLockFile();
 }
 
 function secondName(files: Files, ledger: string, kept: string): void {

@@ -7,7 +7,7 @@ import { systemPrograms } from "../../lib/io/programs.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { ShutOut } from "../../lib/node/shut_out.ts";
 import { Staging, type StagingMachine } from "../../lib/node/staging.ts";
-import { backupName, keepStray, recover, swap } from "../../lib/node/swap.ts";
+import { backupName, mend, swap } from "../../lib/node/swap.ts";
 
 /** What changes something, by the names of the ports. */
 const CHANGES = ["writeAtomic", "writeNew", "rename", "link", "remove", "removeAll", "makeDir"] as const;
@@ -52,8 +52,12 @@ export function playSwap(machine: StagingMachine, play: Play): string | undefine
   const { directory } = play;
   const home = findHome("live", directory, { files, env: {}, target: "linux" });
   using staging = Staging.open(machine, home);
-  const left = recover(files, staging);
-  keepStray(files, staging, left, Date.UTC(2026, 10, 22));
+  const watch = {
+    refuseRunning: play.refuseRunning ?? (() => {}),
+    shutOut: () =>
+      ShutOut.begin({ ...machine, programs: systemPrograms }, staging, play.onWaiting ?? (() => {})),
+  };
+  const { left } = mend(files, staging, watch, Date.UTC(2026, 10, 22));
   // As installed.json, which is written before the last records of the swap go.
   const installed = `${directory}.installed`;
   if (left.kind === "nothing" && files.stat(installed) !== undefined) return undefined;
@@ -68,12 +72,7 @@ export function playSwap(machine: StagingMachine, play: Play): string | undefine
     staged = staging.take(staging.partial, SNAPSHOT);
   }
   const name = play.backup ? backupName(files, home.ledger, Date.UTC(2026, 10, 22)) : undefined;
-  const backup = swap(files, staging, staged, {
-    backup: name,
-    refuseRunning: play.refuseRunning ?? (() => {}),
-    shutOut: () =>
-      ShutOut.begin({ ...machine, programs: systemPrograms }, staging, play.onWaiting ?? (() => {})),
-  });
+  const backup = swap(files, staging, staged, { backup: name, ...watch });
   files.writeAtomic(installed, new Uint8Array());
   staging.finish();
   return backup;

@@ -203,7 +203,7 @@ Deno.test("keepStray() puts the only ledger back, where no record tells of it an
   const home = findHome("live", folder.path, { files: machine.files, env: {}, target: "linux" });
   using staging = Staging.open(machine, home);
   Deno.renameSync(folder.ledger, staging.old);
-  const left = recover(machine.files, staging);
+  const left = recover(machine.files, staging, undefined);
   assert.equal(keepStray(machine.files, staging, left, Date.UTC(2026, 10, 22)), undefined);
   assert.equal(folder.content, OLD);
   assert.deepEqual(namesIn(staging.folder), ["lock"]);
