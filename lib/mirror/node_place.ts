@@ -10,7 +10,7 @@ import { minimumNode } from "../ledger/node_version.ts";
 import type { Network, NodeHome } from "../node/home.ts";
 import { refuseRunning, stateOf } from "../node/running.ts";
 import { LEDGER_PER_ARCHIVE, refuseForSpace, type SpacePlan } from "../node/space.ts";
-import { ShutOut } from "../node/shut_out.ts";
+import { ShutOut, startedText } from "../node/shut_out.ts";
 import type { Staged, Staging } from "../node/staging.ts";
 import { backupName, backupsOf, type Left, swap, type SwapOptions } from "../node/swap.ts";
 import { type NodeVersion, versionWarning } from "../node/version.ts";
@@ -170,15 +170,18 @@ export function nodeWatch(
     NodePlaceParts,
     "machine" | "home" | "wish" | "staging" | "report"
   >,
-): Pick<SwapOptions, "refuseRunning" | "shutOut"> {
+): Omit<SwapOptions, "backup"> {
   // Who only waits at the lock file has nothing open yet.
   let watched = home;
+  const warn = (text: string) => report({ kind: "note", level: "warning", logger: "install", text });
   return {
     refuseRunning: (...more) => refuseRunning(stateOf(machine.programs, watched, ...more), home, wish.force),
+    tellStarted: () => {
+      const state = stateOf(machine.programs, home);
+      if (state.kind === "running") warn(startedText(state.holders));
+    },
     shutOut: () => {
-      const shut = ShutOut.begin(machine, staging, (text) => {
-        report({ kind: "note", level: "warning", logger: "install", text });
-      });
+      const shut = ShutOut.begin(machine, staging, warn);
       if (shut !== undefined) watched = { ...home, lock: home.ledger };
       return shut;
     },

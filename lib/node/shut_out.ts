@@ -4,8 +4,12 @@
 // is told of, for it has to be started again.
 //
 // Linux alone has that lock for us; where the disk has no hard links and there is no lock file yet it is not used either.
-// There what remains are the looks before and after the rename, and between the last look and the end of the swap a node
-// that starts can lose its lock file.
+// There what remains are the looks before and after the rename, and between the last of them and the end of the swap a
+// node that starts can lose its lock file: so there is one more look when all is done, which tells of it.
+//
+// With the lock no node is missed: the lock file has gone before we look who waits at it, and whoever comes after that
+// makes its own and has the new ledger. After a swap that failed the file stays, and one that opens it in the moment
+// between that look and the release gives up untold.
 
 import { join } from "node:path";
 import { NodeRunning, OperationFailed, PathUnusable, SnapError } from "../errors.ts";
@@ -93,14 +97,25 @@ export class ShutOut implements Disposable {
 
 /** Those who have opened the lock file meanwhile, and what is to be done. */
 function waitingText(holders: readonly Holder[]): string {
+  return `${started(holders)}: it gives up now ("Invalid argument") and has to be started again; ` +
+    `if it still runs, stop it first: ${stopsOf(holders)}`;
+}
+
+/** Of those who have the new ledger open where nobody could be shut out, and what is to be done. */
+export function startedText(holders: readonly Holder[]): string {
+  return `${started(holders)}: it has the new one, but may have lost its lock file; ` +
+    `stop it and start it again: ${stopsOf(holders)}`;
+}
+
+function started(holders: readonly Holder[]): string {
   const who = holders.map(({ pid, name }) =>
     pid === undefined ? "one of another container" : `${pid} (${name})`
   );
-  const stops = [...new Set(holders.map(stopCommand))];
-  return `The node was started while its ledger was being replaced, process ${
-    who.join(", ")
-  }: it gives up now ` +
-    `("Invalid argument") and has to be started again; if it still runs, stop it first: ${stops.join("; ")}`;
+  return `The node was started while its ledger was being replaced, process ${who.join(", ")}`;
+}
+
+function stopsOf(holders: readonly Holder[]): string {
+  return [...new Set(holders.map(stopCommand))].join("; ");
 }
 
 /** Makes an empty one that is the node's user's from its first moment on. @returns Whether there is one. */

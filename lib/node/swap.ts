@@ -22,6 +22,8 @@ export interface SwapOptions {
   readonly refuseRunning: (...more: readonly string[]) => void;
   /** Keeps nodes from starting until it is disposed of; undefined where that cannot be had. @throws {NodeRunning} */
   readonly shutOut: () => ShutOut | undefined;
+  /** Called once all is done where none could be shut out: tells of a node that was started meanwhile. */
+  readonly tellStarted: () => void;
 }
 
 /**
@@ -35,7 +37,7 @@ export function swap(
   files: Files,
   staging: Staging,
   before: Staged,
-  { backup, refuseRunning, shutOut }: SwapOptions,
+  { backup, refuseRunning, shutOut, tellStarted }: SwapOptions,
 ): string | undefined {
   const { home } = staging;
   refuseRunning();
@@ -59,6 +61,7 @@ export function swap(
   } catch (error) {
     undoAll(files, staging, staged, error);
   }
+  if (shut === undefined) tellStarted();
   return backup === undefined ? undefined : kept;
 }
 
@@ -85,14 +88,16 @@ export interface Mended {
 export function mend(
   files: Files,
   staging: Staging,
-  { refuseRunning, shutOut }: Pick<SwapOptions, "refuseRunning" | "shutOut">,
+  { refuseRunning, shutOut, tellStarted }: Omit<SwapOptions, "backup">,
   unixMs: number,
 ): Mended {
   if (!isNodeTouched(files, staging)) return { left: recover(files, staging, undefined), stray: undefined };
   using shut = shutOut();
   refuseRunning();
   const left = recover(files, staging, shut);
-  return { left, stray: keepStray(files, staging, left, unixMs) };
+  const stray = keepStray(files, staging, left, unixMs);
+  if (shut === undefined) tellStarted();
+  return { left, stray };
 }
 
 /** Whether the run before has come as far as to the node's own files. */

@@ -6,10 +6,10 @@ import { utf8 } from "../../lib/bytes.ts";
 import { NotEnoughSpace } from "../../lib/errors.ts";
 import type { RunEvent } from "../../lib/events.ts";
 import { SystemMachine } from "../../lib/io/machine.ts";
-import { type InstallMachine, NodePlace, spacePlan } from "../../lib/mirror/node_place.ts";
+import { type InstallMachine, NodePlace, nodeWatch, spacePlan } from "../../lib/mirror/node_place.ts";
 import { findHome } from "../../lib/node/home.ts";
 import { Staging } from "../../lib/node/staging.ts";
-import type { Files } from "../../lib/ports.ts";
+import type { Files, Holder } from "../../lib/ports.ts";
 import type { Info } from "../../lib/torrent/metainfo.ts";
 
 function infoOf(parts: Partial<Info>): Info {
@@ -85,6 +85,29 @@ Deno.test("examineSpace() counts a raw ledger as it is and an archive's at twice
       }, { freeBytes: free });
     }
   }
+});
+
+Deno.test("tellStarted() warns of who has the new ledger open, with the command that stops it, and of nobody else", () => {
+  const directory = Deno.realPathSync(Deno.makeTempDirSync());
+  const system = new SystemMachine("nano-snap test");
+  const home = findHome("live", directory, { files: system.files, env: {}, target: "linux" });
+  const wish = { network: "live", backup: true, force: false, lowDisk: false } as const;
+  const heard: string[] = [];
+  const report = (event: RunEvent) =>
+    void (event.kind === "note" && heard.push(`${event.level}: ${event.text}`));
+  using staging = Staging.look(system, home);
+  const cases: (Holder[] | undefined)[] = [undefined, [], [{ pid: 12, name: "nano_node", cgroup: "" }]];
+  for (const holders of cases) {
+    const programs = { ...system.programs, holders: () => holders };
+    const machine: InstallMachine = { ...system, client: system.client, programs };
+    nodeWatch({ machine, home, wish, staging, report }).tellStarted();
+  }
+  assert.equal(heard.length, 1);
+  assert.match(
+    heard[0]!,
+    /^warning: The node was started .*process 12 \(nano_node\): .*lock file; .*: kill 12$/,
+  );
+  Deno.removeSync(directory);
 });
 
 Deno.test("spacePlan() takes subvolumes, which have the same room, for one disk", () => {

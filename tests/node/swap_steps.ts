@@ -43,6 +43,7 @@ export interface Play {
   readonly unpack: (partial: string) => void;
   readonly backup: boolean;
   readonly refuseRunning?: (...more: readonly string[]) => void;
+  readonly tellStarted?: () => void;
   readonly onWaiting?: (text: string) => void;
 }
 
@@ -54,6 +55,7 @@ export function playSwap(machine: StagingMachine, play: Play): string | undefine
   using staging = Staging.open(machine, home);
   const watch = {
     refuseRunning: play.refuseRunning ?? (() => {}),
+    tellStarted: play.tellStarted ?? (() => {}),
     shutOut: () =>
       ShutOut.begin({ ...machine, programs: systemPrograms }, staging, play.onWaiting ?? (() => {})),
   };

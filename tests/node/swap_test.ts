@@ -172,6 +172,26 @@ Deno.test("swap() gives the old ledger back to a node that starts at any look", 
   }
 });
 
+Deno.test({
+  name: "swap() looks once more when all is done, and only where no node could be shut out",
+  ignore: isWindows,
+  fn() {
+    for (const hasLinks of [true, false]) {
+      using folder = new Folder({ hasOld: true, backup: true, hasLinks });
+      // Where there are no links none can be made; there a node is only looked for.
+      Deno.removeSync(`${folder.ledger}-lock`);
+      const machine = watchedMachine((change) => {
+        if (!hasLinks && change.startsWith("link ")) throw new PathUnusable("Cannot link: no links here");
+      });
+      const seen: unknown[] = [];
+      const tellStarted = () => seen.push([folder.content, namesIn(folder.path).includes("data.ldb-lock")]);
+      playSwap(machine, { ...folder.play(true), tellStarted });
+      const isShutOut = hasLinks && Deno.build.os === "linux";
+      assert.deepEqual(seen, isShutOut ? [] : [[NEW, false]]);
+    }
+  },
+});
+
 for (const hasLinks of [true, false]) {
   const one = { hasOld: true, backup: false, hasLinks };
   Deno.test(`keepStray() makes a backup of what a killed run set aside, once the ledger is replaced by hand, ${nameOf(one)}`, () => {
