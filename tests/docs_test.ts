@@ -97,7 +97,9 @@ Deno.test("ARCHITECTURE.md names every file of lib/ in its folder's part, and no
       const folder = part.slice(0, part.indexOf("**"));
       return [
         folder,
-        [...part.split(/^\*\*/m)[0]!.matchAll(/`([a-z0-9_]+\.ts)`/g)].map(([, name = ""]) => name),
+        [...part.split(/^\*\*/m)[0]!.matchAll(/`((?:wasm\/)?[a-z0-9_]+(?:\.d)?\.ts)`/g)].map((
+          [, name = ""],
+        ) => name),
       ];
     }),
   );
@@ -107,10 +109,11 @@ Deno.test("ARCHITECTURE.md names every file of lib/ in its folder's part, and no
   ];
   assert.deepEqual([...parts.keys()].toSorted(), folders.toSorted());
   for (const folder of folders) {
-    const files = list(folder).filter((name) => name.endsWith(".ts"));
+    const inner = list(folder).includes("wasm") ? list(`${folder}wasm`).map((name) => `wasm/${name}`) : [];
+    const files = [...list(folder), ...inner].filter((name) => name.endsWith(".ts"));
     assert.deepEqual(parts.get(folder)?.toSorted(), files, `in the part of ${folder}`);
   }
-  const all = new Set([...folders, "deploy"].flatMap(list));
+  const all = new Set([...folders, "lib/ledger/wasm", "deploy"].flatMap(list));
   const elsewhere = text.replaceAll(/tests\/\S+/g, "").matchAll(/`(?:[a-z]+\/)*([a-z0-9_]+\.ts)`/g);
   for (const [, name = ""] of elsewhere) {
     assert.ok(all.has(name) || name === "main.ts" || name === "mod.ts", name);

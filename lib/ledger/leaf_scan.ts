@@ -3,7 +3,7 @@
 // those cannot tell, its keys are looked up from the root, and must lead to it.
 
 import { VerificationFailed } from "../errors.ts";
-import { fifthByteOf, hashOf, type KeyOrder, orderOf, prefixOf } from "./key_order.ts";
+import { type KeyOrder, orderOf } from "./key_order.ts";
 import type { ExaminedFile } from "./examined_file.ts";
 import { LEAF, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
 import { LmdbPages } from "./lmdb_pages.ts";
@@ -79,23 +79,18 @@ export class LeafScan {
   #outOfBounds(page: number, table: number, order: KeyOrder): string | undefined {
     const view = this.#view;
     const { marks } = this.#examined;
-    const { data } = view;
+    // In an order other than that of bytes prefixes would say nothing.
     const ranks = order === "bytes";
-    const at = view.keyAt(0);
-    const length = view.keyLength(0);
-    const low = ranks ? marks.compareLow(page, prefixOf(data, at, length), fifthByteOf(data, at, length)) : 0;
+    const low = ranks ? marks.compareLow(page, view.firstPrefix, view.firstFifth) : 0;
     if (low < 0) return "has keys that belong before it";
-    if (low === 0 && !marks.isLow(page, hashOf(data, at, length)) && !this.#leadsTo(page, table, 0)) {
+    if (low === 0 && !marks.isLow(page, view.firstHash) && !this.#leadsTo(page, table, 0)) {
       return "has keys that belong elsewhere";
     }
-    const last = view.count - 1;
-    const lastAt = view.keyAt(last);
-    const lastLength = view.keyLength(last);
-    const high = ranks
-      ? marks.compareHigh(page, prefixOf(data, lastAt, lastLength), fifthByteOf(data, lastAt, lastLength))
-      : 0;
+    const high = ranks ? marks.compareHigh(page, view.lastPrefix, view.lastFifth) : 0;
     if (high > 0) return "has keys that belong after it";
-    return high < 0 || this.#leadsTo(page, table, last) ? undefined : "has keys that belong elsewhere";
+    return high < 0 || this.#leadsTo(page, table, view.count - 1)
+      ? undefined
+      : "has keys that belong elsewhere";
   }
 
   /** Whether a search for the key ends at this page. */

@@ -4,8 +4,9 @@
 //
 //   nothing -> free | walked | a table's leaf
 //
-// The bounds are stood in for (key_order.ts): five bytes of each, and a hash of the lower one, which in an honest file
-// is the leaf's first key or just below it.
+// The bounds are stood in for (wasm/page_code.ts): five bytes of each, and a hash of the lower one, which in an honest
+// file is the leaf's first key or just below it. The first four bytes are a number with a sign, 2^31 less than without,
+// because that is what a word of memory is here.
 
 import { OperationFailed } from "../errors.ts";
 
@@ -18,14 +19,8 @@ export const FIRST_TABLE = 3;
 /** A mark is one byte. A Nano ledger has a dozen tables. */
 export const MAX_TABLES = 250;
 
-/** A tree's bounds for one leaf, in small: prefixes and fifth bytes as key_order.ts has them. */
-export interface LeafBounds {
-  readonly lowPrefix: number;
-  readonly lowFifth: number;
-  readonly lowHash: number;
-  readonly highPrefix: number;
-  readonly highFifth: number;
-}
+/** The words of a leaf in a tree that has no branch: every key lies between them. */
+export const NO_BOUNDS = Int32Array.of(-(2 ** 31), 2 ** 31 - 1, 0, 0xff << 16);
 
 export class PageMarks {
   /** Four words a page: prefix of the lower bound, of the upper one, hash of the lower one, mark and both fifth bytes. */
@@ -71,15 +66,19 @@ export class PageMarks {
     return Atomics.compareExchange(this.words, page * WORDS + MARK, 0, mark) & 0xff;
   }
 
-  /** The same for a leaf that the scan is to check. */
-  claimLeaf(page: number, mark: number, bounds: LeafBounds): number {
+  /**
+   * The same for a leaf that the scan is to check.
+   *
+   * @param from Where its four words begin in `bounds`: those of PageMarks, but without a mark.
+   */
+  claimLeaf(page: number, mark: number, bounds: Int32Array, from: number): number {
+    const { words } = this;
     const at = page * WORDS;
-    const all = mark | (bounds.lowFifth << 8) | (bounds.highFifth << 16);
-    const before = Atomics.compareExchange(this.words, at + MARK, 0, all) & 0xff;
+    const before = Atomics.compareExchange(words, at + MARK, 0, mark | bounds[from + MARK]!) & 0xff;
     if (before !== 0) return before;
-    this.words[at + LOW] = bounds.lowPrefix;
-    this.words[at + HIGH] = bounds.highPrefix;
-    this.words[at + HASH] = bounds.lowHash;
+    words[at + LOW] = bounds[from + LOW]!;
+    words[at + HIGH] = bounds[from + HIGH]!;
+    words[at + HASH] = bounds[from + HASH]!;
     return 0;
   }
 
@@ -97,7 +96,7 @@ export class PageMarks {
 
   /** Whether a key of that hash is, as far as that tells, the lower bound itself. */
   isLow(page: number, hash: number): boolean {
-    return this.words[page * WORDS + HASH] === (hash | 0);
+    return this.words[page * WORDS + HASH] === hash;
   }
 
   /** How many pages from 2 on nobody reached. */
@@ -108,7 +107,8 @@ export class PageMarks {
   }
 }
 
-const WORDS = 4;
+/** What `bounds` of a PageView has for each node. */
+export const WORDS = 4;
 const LOW = 0;
 const HIGH = 1;
 const HASH = 2;

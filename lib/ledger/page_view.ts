@@ -1,11 +1,12 @@
 // Pages in a buffer, seen as LMDB's: checked first, then asked for their nodes. The check is what the whole of a
-// ledger goes through, page by page, so that it makes no object and no view; keys are compared two bytes at a time.
-// Numbers are the machine's own, little-endian, as in LMDB, whose files do not travel to others.
+// ledger goes through, page by page: it is done by wasm/page_code.ts, in whose memory the buffer lies. Numbers are the
+// machine's own, little-endian, as in LMDB, whose files do not travel to others.
 //
 //   header | offsets of nodes, in the keys' order -> | free room | <- nodes, in any order, without gap or overlap
 
-import { BRANCH, HEADER_BYTES, LEAF, NODE_BYTES, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
-import { compareKeys, type KeyOrder, LOWEST_PREFIX, prefixOf } from "./key_order.ts";
+import { BRANCH, HEADER_BYTES, LEAF, NODE_BYTES } from "./lmdb_format.ts";
+import { compareKeys, type KeyOrder } from "./key_order.ts";
+import code from "./wasm/page_code.wasm" with { type: "bytes" };
 
 /** What a page must be. */
 export interface PageNeed {
@@ -22,24 +23,70 @@ export class PageView {
   /** The same. */
   readonly data: DataView;
   readonly pageSize: number;
-  /** Nodes of the page that was checked last. */
-  count = 0;
-  /** The length of all its keys; -1 when they differ. Of a branch the first does not count. */
-  keyBytes = -1;
-  /** Whether one of its values lies on overflow pages. */
-  hasOverflow = false;
+  /** Of the branch that readBranch() was called for: the page that each node leads to. */
+  readonly children: Float64Array;
+  /** Of the same: for each node the mark of a leaf that it leads to, as PageMarks.claimLeaf() takes it. */
+  readonly bounds: Int32Array;
+  readonly #code: PageCode;
+  readonly #found: Int32Array;
+  readonly #keys: Uint8Array;
   readonly #words: Uint16Array;
-  /** By a place's half, within a check: 1 where nodes have begun or ended an odd number of times. Otherwise all 0. */
-  readonly #isOdd: Uint8Array;
   /** Of the page that was checked last: where it begins, in bytes. */
   #at = 0;
 
   constructor(pageSize: number, pages: number) {
     this.pageSize = pageSize;
-    this.bytes = new Uint8Array(pageSize * pages);
-    this.data = new DataView(this.bytes.buffer);
-    this.#words = new Uint16Array(this.bytes.buffer);
-    this.#isOdd = new Uint8Array(pageSize / 2 + 1);
+    const layout = layoutOf(pageSize, pages);
+    const { found, children, bounds, keys, odd, end } = layout;
+    const memory = new WebAssembly.Memory({ initial: Math.ceil(end / WASM_PAGE_BYTES) });
+    const { buffer } = memory;
+    this.bytes = new Uint8Array(buffer, 0, pageSize * pages);
+    this.data = new DataView(buffer, 0, pageSize * pages);
+    this.#words = new Uint16Array(buffer, 0, pageSize * pages / 2);
+    this.#found = new Int32Array(buffer, found, FOUND_BYTES / 4);
+    this.children = new Float64Array(buffer, children, (bounds - children) / 8);
+    this.bounds = new Int32Array(buffer, bounds, (keys - bounds) / 4);
+    this.#keys = new Uint8Array(buffer, keys, odd - keys);
+    compiled ??= new WebAssembly.Module(code);
+    this.#code = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as PageCode;
+    this.#code.layOut(pageSize, found, children, bounds, keys, odd);
+  }
+
+  /** Nodes of the page that was checked last. */
+  get count(): number {
+    return this.#found[0]!;
+  }
+
+  /** The length of all its keys; -1 when they differ, or their order is not that of bytes. Of a branch the first does not count. */
+  get keyBytes(): number {
+    return this.#found[1]!;
+  }
+
+  /** Whether one of its values lies on overflow pages. */
+  get hasOverflow(): boolean {
+    return this.#found[2] !== 0;
+  }
+
+  /** Of a leaf's first key, as a mark has them: prefix, fifth byte, hash. */
+  get firstPrefix(): number {
+    return this.#found[3]!;
+  }
+
+  get firstFifth(): number {
+    return this.#found[4]!;
+  }
+
+  get firstHash(): number {
+    return this.#found[5]!;
+  }
+
+  /** The same of its last key. */
+  get lastPrefix(): number {
+    return this.#found[6]!;
+  }
+
+  get lastFifth(): number {
+    return this.#found[7]!;
   }
 
   /**
@@ -49,20 +96,23 @@ export class PageView {
    * @returns What is wrong with it, to be read after "page 7"; undefined when nothing is. Only then nodes may be asked for.
    */
   check(place: number, need: PageNeed): string | undefined {
-    const words = this.#words;
-    const word = place * this.pageSize / 2;
+    const { number, kind, order, valueFlags } = need;
     this.#at = place * this.pageSize;
-    const number = words[word]! + words[word + 1]! * 2 ** 16 + words[word + 2]! * 2 ** 32 +
-      words[word + 3]! * 2 ** 48;
-    if (number !== need.number) return `is numbered ${number}`;
-    if (words[word + 5] !== need.kind) return `is ${kindName(words[word + 5]!)}, not ${kindName(need.kind)}`;
-    const lower = words[word + 6]!;
-    const upper = words[word + 7]!;
-    if (lower < HEADER_BYTES || lower > upper || upper > this.pageSize || ((lower | upper) & 1) !== 0) {
-      return `has free room from ${lower} to ${upper}, which cannot be`;
-    }
-    this.count = (lower - HEADER_BYTES) / 2;
-    return this.#nodesFault(upper, need);
+    const fault = this.#code.check(this.#at, number, kind, order === "bytes" ? 1 : 0, valueFlags);
+    if (fault !== 0) return this.#nameOf(fault, kind);
+    return order === "bytes" || this.#keysRiseIn(order, kind === BRANCH ? 1 : 0) ? undefined : BAD_ORDER;
+  }
+
+  /**
+   * Fills `children` and `bounds` from the branch that was checked last.
+   *
+   * @param low No key below it is less; undefined at the tree's left side. At most a page's length, as `high`.
+   * @param high Every key below it is less; undefined at the tree's right side.
+   */
+  readBranch(low: Uint8Array | undefined, high: Uint8Array | undefined): void {
+    if (low !== undefined) this.#keys.set(low);
+    if (high !== undefined) this.#keys.set(high, this.pageSize);
+    this.#code.readBranch(this.#at, this.count, low?.length ?? -1, high?.length ?? -1);
   }
 
   /** Where a node's key begins in `bytes`. */
@@ -108,115 +158,31 @@ export class PageView {
    * @returns NaN when a value has not that length, or lies elsewhere.
    */
   sum(valueBytes: number, place: number): number {
-    const words = this.#words;
-    const at = this.#at >> 1;
-    const offsets = at + HEADER_BYTES / 2;
-    let sum = 0;
-    for (let i = 0; i < this.count; i++) {
-      const node = at + (words[offsets + i]! >> 1);
-      if (words[node] !== valueBytes || words[node + 1] !== 0 || words[node + 2] !== 0) return NaN;
-      const begin = 2 * node + NODE_BYTES + words[node + 3]! + place;
-      sum += this.data.getUint32(begin, true);
-      const high = this.data.getUint32(begin + 4, true);
-      if (high !== 0) sum += high * 2 ** 32;
-    }
-    return sum;
+    return this.#code.sum(this.#at, this.count, valueBytes, place);
   }
 
   #nodeAt(index: number): number {
     return this.#at + this.#words[(this.#at + HEADER_BYTES) / 2 + index]!;
   }
 
-  /**
-   * One pass over the nodes in the keys' order: the room that they take, and that keys rise by memcmp.
-   *
-   * They fill the room from `upper` to the page's end, with neither gap nor overlap, exactly when their lengths add up to
-   * it and each place but these two is where nodes begin or end an even number of times. Seen as lines between places,
-   * nodes then hold a way from `upper` to the end, as those are the only odd places; a way is at least as long as the
-   * room, as long only when it never turns back, and nothing is left for any other node.
-   *
-   * @returns What is wrong.
-   */
-  #nodesFault(upper: number, { kind, order, valueFlags }: PageNeed): string | undefined {
+  #nameOf(fault: number, kind: number): string {
+    const word = this.#at / 2;
     const words = this.#words;
-    const data = this.data;
-    const isOdd = this.#isOdd;
-    const { pageSize, count } = this;
-    const at = this.#at;
-    const offsets = (at + HEADER_BYTES) >> 1;
-    const lastBegin = pageSize - NODE_BYTES;
-    const isBranch = kind === BRANCH;
-    // The first key that counts.
-    const first = order !== "bytes" ? count : isBranch ? 1 : 0;
-    let room = pageSize - upper;
-    let odd = toggled(isOdd, upper) + toggled(isOdd, pageSize);
-    let hasOverflow = false;
-    let rises = true;
-    let differing = 0;
-    let before = 0;
-    let beforeBytes = -1;
-    let beforeHead = LOWEST_PREFIX;
-    for (let i = 0; i < count; i++) {
-      const begin = words[offsets + i]!;
-      if (begin < upper || begin > lastBegin || (begin & 1) !== 0) return this.#badNodes();
-      const node = (at + begin) >> 1;
-      const keyBytes = words[node + 3]!;
-      let bytes = NODE_BYTES + keyBytes;
-      if (!isBranch) {
-        const flags = words[node + 2]!;
-        if ((flags & ~valueFlags) !== 0) return this.#badNodes();
-        const isFar = (flags & VALUE_ON_OVERFLOW) !== 0;
-        hasOverflow ||= isFar;
-        bytes += isFar ? PAGE_NUMBER_BYTES : words[node]! + words[node + 1]! * 2 ** 16;
-      }
-      bytes += bytes & 1;
-      if (bytes > pageSize - begin) return this.#badNodes();
-      room -= bytes;
-      odd += toggled(isOdd, begin) + toggled(isOdd, begin + bytes);
-      if (i < first) continue;
-      const key = at + begin + NODE_BYTES;
-      const head = prefixOf(data, key, keyBytes);
-      if (beforeBytes >= 0) {
-        differing |= keyBytes ^ beforeBytes;
-        // Most keys differ in their first four bytes.
-        if (head === beforeHead) rises &&= this.#isLess(before, beforeBytes, key, keyBytes);
-        else if (head < beforeHead) rises = false;
-      }
-      before = key;
-      beforeBytes = keyBytes;
-      beforeHead = head;
+    switch (fault) {
+      case FAULT.number:
+        return `is numbered ${this.data.getBigUint64(this.#at, true)}`;
+      case FAULT.kind:
+        return `is ${kindName(words[word + 5]!)}, not ${kindName(kind)}`;
+      case FAULT.room:
+        return `has free room from ${words[word + 6]} to ${words[word + 7]}, which cannot be`;
+      case FAULT.nodes:
+        return "has nodes that overlap, leave gaps or lie outside of it";
+      default:
+        return BAD_ORDER;
     }
-    if (room !== 0 || odd !== 0) return this.#badNodes();
-    this.hasOverflow = hasOverflow;
-    this.keyBytes = differing === 0 ? beforeBytes : -1;
-    if (order !== "bytes") rises = this.#keysRiseIn(order, isBranch ? 1 : 0);
-    return rises ? undefined : "has keys that are not in order";
-  }
-
-  /** No place is odd after a sound page; after any other they are made even again. */
-  #badNodes(): string {
-    this.#isOdd.fill(0);
-    return "has nodes that overlap, leave gaps or lie outside of it";
-  }
-
-  /** Whether the first key is less than the second by memcmp. Where they begin is in bytes of the buffer. */
-  #isLess(a: number, aBytes: number, b: number, bBytes: number): boolean {
-    const data = this.data;
-    const shared = Math.min(aBytes, bBytes);
-    let k = 0;
-    for (; k + 4 <= shared; k += 4) {
-      const difference = data.getUint32(b + k) - data.getUint32(a + k);
-      if (difference !== 0) return difference > 0;
-    }
-    for (; k < shared; k++) {
-      const difference = data.getUint8(b + k) - data.getUint8(a + k);
-      if (difference !== 0) return difference > 0;
-    }
-    return bBytes > aBytes;
   }
 
   #keysRiseIn(order: KeyOrder, first: number): boolean {
-    this.keyBytes = -1;
     for (let i = first + 1; i < this.count; i++) {
       if (compareKeys(order, this.key(i - 1), this.key(i)) >= 0) return false;
     }
@@ -224,14 +190,32 @@ export class PageView {
   }
 }
 
-/** Counts a node's beginning or end at a place. @returns By how much the number of odd places has changed. */
-function toggled(isOdd: Uint8Array, place: number): number {
-  const before = isOdd[place >> 1]!;
-  isOdd[place >> 1] = before ^ 1;
-  return 1 - 2 * before;
+/** wasm/page_code.ts. */
+interface PageCode {
+  layOut(page: number, found: number, children: number, bounds: number, keys: number, odd: number): void;
+  check(page: number, number: number, kind: number, ranks: number, valueFlags: number): number;
+  sum(page: number, count: number, valueBytes: number, place: number): number;
+  readBranch(page: number, count: number, lowBytes: number, highBytes: number): void;
 }
 
-const PAGE_NUMBER_BYTES = 8;
+/** Where all lies in the memory, as wasm/page_code.ts has it, in bytes. All sizes are multiples of 8, but the last. */
+function layoutOf(pageSize: number, pages: number) {
+  const mostNodes = pageSize / 2;
+  const found = pageSize * pages;
+  const children = found + FOUND_BYTES;
+  const bounds = children + 8 * mostNodes;
+  const keys = bounds + 16 * mostNodes;
+  const odd = keys + 2 * pageSize;
+  return { found, children, bounds, keys, odd, end: odd + mostNodes + 1 };
+}
+
+/** What its check() answers; 0 when all is well, and 5 when keys do not rise. */
+const FAULT = { number: 1, kind: 2, room: 3, nodes: 4 } as const;
+const FOUND_BYTES = 32;
+const WASM_PAGE_BYTES = 64 << 10;
+const BAD_ORDER = "has keys that are not in order";
+/** One for all views of a thread, made with the first. */
+let compiled: WebAssembly.Module | undefined;
 
 function kindName(flags: number): string {
   return KIND_NAMES[flags] ?? `of unknown kind ${flags}`;

@@ -3,20 +3,10 @@
 // free list, have their leaves looked at here. Nothing calls itself: the way is a list, and a page that has been
 // reached is never gone to again, so that no file can make it long.
 
-import {
-  compareKeys,
-  fifthByteOf,
-  hashOf,
-  HIGHEST_PREFIX,
-  type KeyOrder,
-  LOWEST_PREFIX,
-  orderOf,
-  prefixOf,
-} from "./key_order.ts";
+import { compareKeys, type KeyOrder, orderOf } from "./key_order.ts";
 import { type ExaminedFile, FREE_LIST, MAIN } from "./examined_file.ts";
 import { BRANCH, LEAF, MAX_DEPTH, VALUE_IS_TABLE, VALUE_ON_OVERFLOW } from "./lmdb_format.ts";
-import type { DbRecord } from "./lmdb_pages.ts";
-import { FIRST_TABLE } from "./page_marks.ts";
+import { FIRST_TABLE, NO_BOUNDS, WORDS } from "./page_marks.ts";
 import { PageView } from "./page_view.ts";
 
 /** A page and what hangs on it. Plain data: it travels between threads. */
@@ -52,15 +42,12 @@ export function rootOf(examined: ExaminedFile, table: number): Subtree[] {
 export class TreeWalk {
   readonly #examined: ExaminedFile;
   readonly #view: PageView;
-  /** The pages to which a branch leads. */
-  readonly #leaves: Float64Array;
   /** Means nothing: what is read only to have it near must go somewhere, or it is not read. */
   #readAhead = 0;
 
   constructor(examined: ExaminedFile) {
     this.#examined = examined;
     this.#view = new PageView(examined.meta.pageSize, 1);
-    this.#leaves = new Float64Array(examined.meta.pageSize);
   }
 
   /** All of it. */
@@ -85,7 +72,8 @@ export class TreeWalk {
     const { record } = this.#examined.tables[table]!;
     const isLeaf = level === record.depth;
     if (isLeaf && onLeaf === undefined) {
-      this.#markLeaf(at);
+      // The root itself: to others leads a branch, which marks them all.
+      this.#mark(table, page, NO_BOUNDS, 0);
       return [];
     }
     if (!this.#check(at, isLeaf, orderOf(record.flags))) return [];
@@ -98,7 +86,7 @@ export class TreeWalk {
     }
     tally.branchPages++;
     if (onLeaf === undefined && level === record.depth - 1) {
-      this.#markLeaves(at, record);
+      this.#markLeaves(at);
       return [];
     }
     return this.#children(at);
@@ -147,84 +135,20 @@ export class TreeWalk {
   }
 
   /** The children of a branch page whose children are leaves, without an object for each. */
-  #markLeaves({ table, low, high }: Subtree, { flags }: DbRecord): void {
+  #markLeaves({ table, low, high }: Subtree): void {
     const view = this.#view;
-    const examined = this.#examined;
-    const { marks } = examined;
-    const children = this.#leaves;
+    const { marks } = this.#examined;
+    view.readBranch(low, high);
+    const { children, bounds, count } = view;
     // They lie anywhere: looking at all of them first waits for memory once, not for each.
-    for (let i = 0; i < view.count; i++) {
-      const child = view.child(i);
-      children[i] = child;
-      this.#readAhead |= marks.markOf(child);
-    }
-    const bounds = new Bounds(orderOf(flags), low);
-    const last = view.count - 1;
-    for (let i = 0; i < last; i++) {
-      bounds.riseTo(view.data, view.keyAt(i + 1), view.keyLength(i + 1));
-      this.#mark(table, children[i]!, bounds);
-    }
-    bounds.riseToEnd(high);
-    this.#mark(table, children[last]!, bounds);
+    for (let i = 0; i < count; i++) this.#readAhead |= marks.markOf(children[i]!);
+    for (let i = 0; i < count; i++) this.#mark(table, children[i]!, bounds, WORDS * i);
   }
 
-  /** A leaf that is the root itself. */
-  #markLeaf({ table, page, low, high }: Subtree): void {
-    const bounds = new Bounds(orderOf(this.#examined.tables[table]!.record.flags), low);
-    bounds.riseToEnd(high);
-    this.#mark(table, page, bounds);
-  }
-
-  #mark(table: number, page: number, bounds: Bounds): void {
+  #mark(table: number, page: number, bounds: Int32Array, from: number): void {
     const examined = this.#examined;
     if (!examined.isThere(table, page)) return;
-    const before = examined.marks.claimLeaf(page, FIRST_TABLE + table, bounds);
+    const before = examined.marks.claimLeaf(page, FIRST_TABLE + table, bounds, from);
     if (before !== 0) examined.reachedBefore(table, page, before);
   }
 }
-
-/**
- * Between which keys a leaf's must lie, in small, from one leaf of a branch to the next. In an order other than that of
- * bytes prefixes would say nothing: all are the same.
- */
-class Bounds {
-  lowPrefix = LOWEST_PREFIX;
-  lowFifth = 0;
-  lowHash = 0;
-  highPrefix = LOWEST_PREFIX;
-  highFifth = 0;
-  #highHash = 0;
-  readonly #ranks: boolean;
-
-  /** @param low That of the branch; undefined at the tree's left side. */
-  constructor(order: KeyOrder, low: Uint8Array | undefined) {
-    this.#ranks = order === "bytes";
-    if (low !== undefined) this.riseTo(viewOf(low), 0, low.length);
-  }
-
-  /** What was the upper bound is the lower one now, and this key the upper one. */
-  riseTo(data: DataView, at: number, length: number): void {
-    this.lowPrefix = this.highPrefix;
-    this.lowFifth = this.highFifth;
-    this.lowHash = this.#highHash;
-    this.#highHash = hashOf(data, at, length);
-    if (!this.#ranks) return;
-    this.highPrefix = prefixOf(data, at, length);
-    this.highFifth = fifthByteOf(data, at, length);
-  }
-
-  /** The same with the branch's own upper bound. @param high undefined at the tree's right side. */
-  riseToEnd(high: Uint8Array | undefined): void {
-    const { length } = high ?? NO_KEY;
-    this.riseTo(viewOf(high ?? NO_KEY), 0, length);
-    if (high !== undefined || !this.#ranks) return;
-    this.highPrefix = HIGHEST_PREFIX;
-    this.highFifth = 0xff;
-  }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-const NO_KEY = new Uint8Array(0);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { OperationFailed } from "../../lib/errors.ts";
 import { FIRST_TABLE, FREE, PageMarks, WALKED } from "../../lib/ledger/page_marks.ts";
 
-const BOUNDS = { lowPrefix: -2, lowFifth: 7, lowHash: -5, highPrefix: 0x7ffffffe, highFifth: 200 };
+/** One word before them: lower and upper prefix, hash, both fifth bytes. */
+const BOUNDS = Int32Array.of(99, -2, 0x7ffffffe, -5, (7 << 8) | (200 << 16));
 
 Deno.test("claim() and claimLeaf() give a page one mark for good, seen by every view of the memory", () => {
   const marks = PageMarks.for(5, "data.ldb");
@@ -10,16 +11,16 @@ Deno.test("claim() and claimLeaf() give a page one mark for good, seen by every 
   assert.equal(marks.pages, 5);
   assert.equal(marks.claim(2, FREE), 0);
   assert.equal(other.claim(2, WALKED), FREE);
-  assert.equal(other.claimLeaf(2, FIRST_TABLE, BOUNDS), FREE);
-  assert.equal(marks.claimLeaf(4, FIRST_TABLE + 246, BOUNDS), 0);
-  assert.equal(other.claimLeaf(4, FIRST_TABLE, BOUNDS), FIRST_TABLE + 246);
+  assert.equal(other.claimLeaf(2, FIRST_TABLE, BOUNDS, 1), FREE);
+  assert.equal(marks.claimLeaf(4, FIRST_TABLE + 246, BOUNDS, 1), 0);
+  assert.equal(other.claimLeaf(4, FIRST_TABLE, BOUNDS, 1), FIRST_TABLE + 246);
   assert.deepEqual([0, 1, 2, 3, 4].map((page) => other.markOf(page)), [0, 0, FREE, 0, FIRST_TABLE + 246]);
   assert.equal(other.countUnreached(), 1);
 });
 
 Deno.test("compareLow() and compareHigh() rank five bytes", () => {
   const marks = PageMarks.for(4, "data.ldb");
-  marks.claimLeaf(3, FIRST_TABLE, BOUNDS);
+  marks.claimLeaf(3, FIRST_TABLE, BOUNDS, 1);
   const low = (prefix: number, fifth: number) => Math.sign(marks.compareLow(3, prefix, fifth));
   const high = (prefix: number, fifth: number) => Math.sign(marks.compareHigh(3, prefix, fifth));
   assert.deepEqual(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { utf8 } from "../../lib/bytes.ts";
+import { compareBytes, utf8 } from "../../lib/bytes.ts";
 import { chanceFrom } from "../../lib/chance.ts";
 import { BRANCH, LEAF } from "../../lib/ledger/lmdb_format.ts";
 import { type PageNeed, PageView } from "../../lib/ledger/page_view.ts";
@@ -145,6 +145,89 @@ Deno.test("check() tells nodes that fill their room from any that do not, as sor
   assert.ok(sound > 5_000 && sound < 15_000, `${sound} were sound`);
 });
 
+Deno.test("check() tells of a leaf's ends what never contradicts the order of bytes", () => {
+  const keys = [
+    "",
+    "\0",
+    "\u0080",
+    "\u0080\u0080\u0080",
+    "a",
+    "a\0",
+    "ab",
+    "abc",
+    "abcd",
+    "abcde",
+    "abcdf",
+    "abcdff",
+    "b",
+  ];
+  const first = new PageView(PAGE, 1);
+  const last = new PageView(PAGE, 1);
+  for (const a of keys.map(utf8)) {
+    first.bytes.set(leafPage(7, [{ key: a, data: utf8("x") }]));
+    assert.equal(first.check(0, NEED), undefined);
+    for (const b of keys.map(utf8)) {
+      const below = compareBytes(utf8(""), b) < 0 ? [{ key: utf8(""), data: utf8("two") }] : [];
+      last.bytes.set(leafPage(7, [...below, { key: b, data: utf8("x") }]));
+      assert.equal(last.check(0, NEED), undefined);
+      const side = first.firstPrefix - last.lastPrefix || first.firstFifth - last.lastFifth;
+      if (side !== 0) assert.equal(Math.sign(side), Math.sign(compareBytes(a, b)));
+    }
+  }
+});
+
+Deno.test("check() tells a hash of the first key that differs for every key with one changed bit", () => {
+  const view = new PageView(PAGE, 1);
+  const hash = (key: Uint8Array, value: string) => {
+    view.bytes.set(leafPage(7, [{ key, data: utf8(value) }]));
+    assert.equal(view.check(0, NEED), undefined);
+    return view.firstHash;
+  };
+  for (const length of [1, 3, 4, 5, 31, 32, 33]) {
+    const key = Uint8Array.from({ length }, (_, i) => i * 7);
+    const own = hash(key, "one value");
+    assert.equal(hash(key, "another, longer value"), own, "where the key lies says nothing");
+    for (let bit = 0; bit < 8 * length; bit++) {
+      const other = key.slice();
+      other[bit >> 3]! ^= 1 << (bit & 7);
+      assert.notEqual(hash(other, "one value"), own);
+    }
+    assert.notEqual(hash(key.slice(1), "one value"), own);
+  }
+});
+
+Deno.test("readBranch() bounds each leaf by the keys on its sides, and the outer ones by those that it is given", () => {
+  const branch = new PageView(PAGE, 1);
+  const leaf = new PageView(PAGE, 1);
+  const standIn = (text: string) => {
+    leaf.bytes.set(leafPage(7, [{ key: utf8(text), data: utf8("x") }]));
+    assert.equal(leaf.check(0, NEED), undefined);
+    return { prefix: leaf.firstPrefix, fifth: leaf.firstFifth, hash: leaf.firstHash };
+  };
+  branch.bytes.set(branchPage(9, [
+    { key: utf8(""), data: 3 },
+    { key: utf8("kilogram"), data: 70_000 },
+    { key: utf8("me"), data: 5, flags: 1 },
+  ]));
+  assert.equal(branch.check(0, { ...NEED, number: 9, kind: BRANCH }), undefined);
+  const between = (lows: string[], highs: string[]) =>
+    lows.flatMap((text, i) => {
+      const [low, high] = [standIn(text), standIn(highs[i]!)];
+      return [low.prefix, high.prefix, low.hash, (low.fifth << 8) | (high.fifth << 16)];
+    });
+  branch.readBranch(utf8("apple"), utf8("zebra"));
+  assert.deepEqual([...branch.children.slice(0, 3)], [3, 70_000, 5 + 2 ** 32]);
+  assert.deepEqual(
+    [...branch.bounds.slice(0, 12)],
+    between(["apple", "kilogram", "me"], ["kilogram", "me", "zebra"]),
+  );
+  branch.readBranch(undefined, undefined);
+  const [lowest, , none] = branch.bounds;
+  assert.deepEqual([lowest, none], [-(2 ** 31), 0]);
+  assert.equal(branch.bounds[9], 2 ** 31 - 1);
+  assert.equal(branch.bounds[11]! >>> 16, 0xff);
+});
+
 /** By sorting: whether nodes without keys, at these places of a page, lie side by side from `upper` to its end. */
 function fills(page: DataView, upper: number, begins: number[]): boolean {
   let end = upper;
@@ -155,8 +238,11 @@ function fills(page: DataView, upper: number, begins: number[]): boolean {
   return end === PAGE;
 }
 
+/** One for all: a bad page must leave nothing behind. */
+const VIEW = new PageView(PAGE, 1);
+
 function checked(page: Uint8Array, need: PageNeed): string | undefined {
-  const view = new PageView(page.length, 1);
+  const view = page.length === PAGE ? VIEW : new PageView(page.length, 1);
   view.bytes.set(page);
   return view.check(0, need);
 }
