@@ -95,7 +95,10 @@ export function archivePlace(paths: DataPaths, info: Info, extract: boolean): st
   return isLedger ? paths.snapshot(nameOf(info)) : join(paths.root, info.name);
 }
 
-/** Out of `incoming/` by one rename, or by one for each file where the folder is there: what else is in it stays. */
+/**
+ * Out of `incoming/` by one rename, or by one for each file where the folder is there: what else is in it stays, and a file
+ * that a killed run has moved is not moved again.
+ */
 export function placeArchive(
   { files }: Machine,
   paths: DataPaths,
@@ -107,6 +110,7 @@ export function placeArchive(
   if (info.isSingleFile || files.stat(archive) === undefined) return files.rename(path, archive);
   const sources = filePathsIn(dirname(path), info);
   for (const [i, target] of filePathsIn(paths.root, info).entries()) {
+    if (files.stat(sources[i]!) === undefined) continue;
     files.makeDir(dirname(target));
     files.rename(sources[i]!, target);
   }
