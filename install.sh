@@ -23,6 +23,9 @@ readonly HOME_PAGE=https://github.com/OpenRai/nano-snapshot-swarm
 # The newest GLIBC_ symbol that Deno 2.9.6 asks for.
 readonly MIN_GLIBC=2.27
 
+# How long "nano-snap version" may take; it takes a tenth of a second, the first time on a slow disk some seconds.
+readonly PATIENCE_SECONDS=30
+
 # The line of deploy/RELEASE_PUBKEY: an Ed25519 public key in base64, or none as long as the project has none.
 readonly RELEASE_PUBKEY=none
 
@@ -264,7 +267,11 @@ is_current() {
 look_at_installed() {
   installed=
   if [ -f "$target" ] && [ -x "$target" ]; then
-    installed=$("$target" version 2>/dev/null </dev/null) || installed=
+    if run_in_time "$target"; then
+      installed=$(cat "$work/said")
+    elif [ -e "$work/late" ]; then
+      say "Note: $target does not say its version in $PATIENCE_SECONDS seconds."
+    fi
     case $installed in 'nano-snap '[0-9]*) ;; *) installed= ;; esac
     installed=${installed#nano-snap }
     installed=${installed%%[!0-9A-Za-z.+-]*}
@@ -388,13 +395,43 @@ sha256() {
 
 # Runs it once: a wrong processor, a missing library or the wrong version shows now.
 try_program() {
-  facts=$("$1" version 2>&1 </dev/null) || die 1 "the program does not run here: $facts"
+  if run_in_time "$1"; then ended=0; else ended=$?; fi
+  facts=$(cat "$work/said" "$work/complained")
+  if [ "$ended" != 0 ]; then
+    if [ -e "$work/late" ]; then facts="it does not say its version in $PATIENCE_SECONDS seconds"; fi
+    die 1 "the program does not run here: $facts"
+  fi
   case $facts in 'nano-snap '*) ;; *) die 1 "the program says what nano-snap would not: $facts" ;; esac
   found=${facts#nano-snap }
   found=${found%% *}
   if [ -n "$version" ] && [ "$found" != "$version" ]; then
     die 1 "$release has version $found, not $version"
   fi
+}
+
+# run_in_time PROGRAM: asks it for its version and ends as it does; what it says is in $work/said and $work/complained. One
+# that hangs is killed, and leaves $work/late. Not every system has a "timeout".
+run_in_time() {
+  rm -f "$work/late"
+  "$1" version >"$work/said" 2>"$work/complained" </dev/null &
+  running=$!
+  # In steps of a second: what is killed below leaves its last sleep behind.
+  (
+    waited=0
+    while [ "$waited" -lt "$PATIENCE_SECONDS" ]; do
+      sleep 1
+      waited=$((waited + 1))
+    done
+    : >"$work/late"
+    kill -9 "$running"
+  ) >/dev/null 2>&1 </dev/null &
+  watching=$!
+  status=0
+  wait "$running" 2>/dev/null || status=$?
+  # Not in a way that it could catch: bash has it believe for a moment that our own traps are its own.
+  kill -9 "$watching" 2>/dev/null || true
+  wait "$watching" 2>/dev/null || true
+  return "$status"
 }
 
 # fetch URL FILE: what went wrong is in $work/why.

@@ -16,10 +16,11 @@ const ASSET = "nano-snap-linux-x64";
 const SHELLS = [["dash"], ["bash"], ["busybox", "sh"]] as const;
 
 /** What the installer itself calls, besides curl or wget. */
-const TOOLS = "sh cat chmod cp expr getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum tail uname"
-  .split(
-    " ",
-  );
+const TOOLS =
+  "sh cat chmod cp expr getconf grep gzip id ldd mkdir mktemp mv rm sed sha256sum sleep tail uname"
+    .split(
+      " ",
+    );
 
 /** A program of this version. */
 function program(version = "1.2.3"): Uint8Array {
@@ -396,6 +397,37 @@ for (const shell of SHELLS) {
     assert.deepEqual(box.left(), []);
     await go();
     assertRefused(await go({ args: ["1.2.4"] }), 1, /has version 1\.2\.3, not 1\.2\.4/);
+  });
+
+  test("waits for no program that hangs, be it here already or new", async (box, release, go) => {
+    const text = Deno.readTextFileSync(INSTALLER).replace(
+      /^readonly PATIENCE_SECONDS=.*$/m,
+      "readonly PATIENCE_SECONDS=1",
+    );
+    const script = new TextEncoder().encode(text);
+    const pidFile = join(box.root, "pid");
+    const hanging = new TextEncoder().encode(`#!/bin/sh\necho $$ >${pidFile}\nexec sleep 1000\n`);
+    const mustBeDead = () => {
+      const pid = Number(Deno.readTextFileSync(pidFile));
+      assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
+    };
+    Deno.mkdirSync(box.folder, { recursive: true });
+    Deno.writeFileSync(box.target, hanging, { mode: 0o755 });
+    release.putAll();
+    const ended = await go({ script });
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.match(ended.stdout, /^Note: \S+\/nano-snap does not say its version in 1 seconds\.$/m);
+    assert.deepEqual(Deno.readFileSync(box.target), program());
+    assert.deepEqual(box.left(), ["nano-snap"]);
+    mustBeDead();
+    // One that a release has, at first and once it is here.
+    release.putAll("", hanging);
+    for (const isHere of [false, true]) {
+      if (isHere) Deno.writeFileSync(box.target, hanging);
+      assertRefused(await go({ script }), 1, /does not run here: it does not say its version in 1 seconds/);
+      mustBeDead();
+    }
+    assert.deepEqual(box.left(), ["nano-snap"]);
   });
 
   test("refuses a folder that it cannot write, before a download", async (box, release, go) => {
