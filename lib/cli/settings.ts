@@ -38,9 +38,8 @@ export class Settings {
   /** The environment without what came into it from the file. */
   readonly #env: Readonly<Record<string, string | undefined>>;
   #current: MirrorSettings;
-  /** Whether the settings that hold are the file's. */
-  #isOfFile: boolean;
-  #isToldMissing = false;
+  /** The variables that the file set when it was read last; undefined while it was never there. */
+  #ofFile: readonly string[] | undefined;
   /** What was said of the next start. */
   #toldForNext = "";
 
@@ -49,7 +48,7 @@ export class Settings {
     const { flags, context: { env } } = sources;
     this.#file = EnvFile.named(new Inputs(flags, env));
     const { variables, warning } = this.#readAtStart();
-    this.#isOfFile = variables?.isMissing === false;
+    this.#ofFile = variables && namesIn(variables);
     this.#env = variables === undefined ? env : withoutFile(env, variables);
     const settings = this.#read(variables);
     const { warnings } = settings;
@@ -77,14 +76,12 @@ export class Settings {
     let next: MirrorSettings;
     try {
       const variables = this.#file.read(this.#sources.files);
-      if (variables.isMissing === true && this.#isOfFile) {
-        if (!this.#isToldMissing) note("warning", `${this.#file.path} is not there: ${KEPT}`);
-        this.#isToldMissing = true;
+      if (variables.isMissing === true && this.#ofFile !== undefined) {
+        note("warning", keptText(this.#file.path, this.#ofFile));
         return undefined;
       }
       next = this.#read(variables);
-      this.#isOfFile = variables.isMissing === false;
-      this.#isToldMissing = false;
+      this.#ofFile = namesIn(variables);
     } catch (error) {
       if (!(error instanceof SnapError)) throw error;
       note("warning", `The settings stay as they were: ${error.message}`);
@@ -139,7 +136,19 @@ export class Settings {
   }
 }
 
-const KEPT = "the settings stay as they were (to be rid of them, make it empty or restart)";
+/** The variables that a file sets; undefined when there is no file. */
+function namesIn({ values, isMissing }: FileVariables): string[] | undefined {
+  if (isMissing === true) return undefined;
+  return [...values].filter(([, value]) => value.trim() !== "").map(([name]) => name).toSorted();
+}
+
+/** For who asks to have a file read that is away: what of it still holds. */
+function keptText(path: string, names: readonly string[]): string {
+  if (names.length === 0) return `${path} is not there: it was empty before, so nothing changes`;
+  return `${path} is not there: what it set stays as it was, ${
+    names.join(", ")
+  } (to be rid of that, make it empty or restart)`;
+}
 
 function liveOf(options: FollowOptions): LiveSettings {
   const names = Object.keys(LIVE) as (keyof LiveSettings)[];

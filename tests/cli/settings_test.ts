@@ -78,28 +78,33 @@ Deno.test("Settings leaves all as it was where the file makes no sense, in one s
   }
 });
 
-Deno.test("Settings keeps what held while a file that may be missing is away, and says so once", () => {
-  const { settings, change, told } = open("UP_LIMIT=5M\n", { flags: { envFile: "-/x.env" } });
-  const away = [
-    "warning: /x.env is not there: the settings stay as they were " +
-    "(to be rid of them, make it empty or restart)",
+Deno.test("Settings keeps what held while a file that may be missing is away, and says what each time", () => {
+  const { settings, change, told } = open("UP_LIMIT=5M\nMAX_PEERS=7\nKEEP_SNAPSHOTS=\n", {
+    flags: { envFile: "-/x.env" },
+  });
+  const away = (names: string) => [
+    `warning: /x.env is not there: what it set stays as it was, ${names} ` +
+    "(to be rid of that, make it empty or restart)",
   ];
-  assert.equal(change(undefined), undefined);
-  assert.deepEqual(told, away);
-  assert.equal(change(undefined), undefined);
-  assert.deepEqual(told, []);
+  for (let times = 2; times > 0; times--) {
+    assert.equal(change(undefined), undefined);
+    assert.deepEqual(told, away("MAX_PEERS, UP_LIMIT"));
+  }
   assert.equal(settings.current.options.upLimit, 5e6);
   // A wrong one is no end of it.
   change("UP_LIMIT=fast\n");
   assert.match(told.join(), /^warning: The settings stay as they were: UP_LIMIT /);
   change(undefined);
-  assert.deepEqual(told, []);
-  assert.equal(change("UP_LIMIT=6M\n")?.upLimit, 6e6);
+  assert.deepEqual(told, away("MAX_PEERS, UP_LIMIT"), "what the last file that made sense has set");
+  assert.equal(change("UP_LIMIT=6M\nMAX_PEERS=7\n")?.upLimit, 6e6);
   assert.deepEqual(told, ["info: Settings read again from /x.env: up limit 6.0 MB/s"]);
+  assert.equal(change("UP_LIMIT=6M\n")?.upLimit, 6e6);
   change(undefined);
-  assert.deepEqual(told, away);
+  assert.deepEqual(told, away("UP_LIMIT"));
   assert.equal(change("")?.upLimit, undefined);
   assert.deepEqual(told, ["info: Settings read again from /x.env: up limit none"]);
+  change(undefined);
+  assert.deepEqual(told, ["warning: /x.env is not there: it was empty before, so nothing changes"]);
 });
 
 Deno.test("Settings without the file that may be missing are those of the environment until it comes", () => {
