@@ -39,8 +39,7 @@ export const transfer: Row = {
     const pairings = (Object.keys(BARS) as Pairing[]).filter((name) => wanted.has(name));
     for (const variant of effort.full ? matrix() : [mainOf(effort)]) {
       if (!variant.name.includes(effort.variant)) continue;
-      if (variant.size / variant.pieceSize <= MOST_PIECES) yield* run(variant, effort, pairings);
-      else for (const pairing of pairings) yield notMeasured(pairing + variant.name, TOO_MANY_PIECES);
+      yield* run(variant, effort, pairings);
     }
   },
 };
@@ -209,7 +208,4 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** More of them libtorrent 2.0.8 refuses to put into a hybrid torrent: "metadata too large". */
-const MOST_PIECES = 2 ** 17;
-const TOO_MANY_PIECES = "libtorrent makes no hybrid torrent of so many pieces";
 const ONE_ADDRESS = "our crowd has one address here, of which our seed takes 8 connections";

@@ -15,7 +15,7 @@ import re
 import sys
 
 import libtorrent as lt
-from recipes import HOST, create_torrent, expanded_key, krpc, short_v2
+from recipes import HOST, create_torrent, expanded_key, krpc, short_v2, torrent_of
 
 # Test pair: seed 00 01 .. 1f and its public key. Never a real key.
 TEST_SEED = bytes(range(32))
@@ -444,7 +444,7 @@ def destroy(session):
 
 def params_for(torrent, folder, options):
     params = lt.add_torrent_params()
-    params.ti = lt.torrent_info(torrent)
+    params.ti = torrent_of(torrent)
     params.save_path = folder
     if options.get("name"):
         params.ti.rename_file(0, options["name"])
