@@ -277,10 +277,12 @@ export class PeerCore implements WireHandler {
   }
 
   onHaveAll(): void {
+    this.#mustBeFast("have all");
     this.#pieces.onHaveAll();
   }
 
   onHaveNone(): void {
+    this.#mustBeFast("have none");
     this.#pieces.onHaveNone();
   }
 
@@ -305,18 +307,21 @@ export class PeerCore implements WireHandler {
 
   /** Before its pieces are understood the hint is ignored. */
   onSuggest(piece: number): void {
+    this.#mustBeFast("suggest");
     if (!this.#pieces.isKnown) return;
     this.suggested.push(piece);
     if (this.suggested.length > MAX_SUGGESTED) this.suggested.shift();
   }
 
   onReject(piece: number, begin: number, _length: number): void {
-    if (!this.isFast) throw new WireFault("BEP 6", "reject without the fast extension");
+    this.#mustBeFast("reject");
     this.#owner!.onRejected(this, piece, begin);
   }
 
   /** We ask only when unchoked: a seed unchokes soon enough. */
-  onAllowedFast(): void {}
+  onAllowedFast(): void {
+    this.#mustBeFast("allowed fast");
+  }
 
   onExtended(extension: number, payload: Uint8Array): void {
     const said = this.#extensions.read(extension, payload, this.#nowMs);
@@ -350,6 +355,11 @@ export class PeerCore implements WireHandler {
 
   onHashReject(span: HashSpan): void {
     this.#owner!.onHashReject(this, span);
+  }
+
+  /** @throws {WireFault} When it says what it did not offer to understand: libtorrent closes on all five, too. */
+  #mustBeFast(what: string): void {
+    if (!this.isFast) throw new WireFault("BEP 6", `${what} without the fast extension`);
   }
 
   /** Who has the torrent that the peer asks for, once we have answered in its name. */
