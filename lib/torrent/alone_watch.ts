@@ -27,7 +27,7 @@ interface Turn {
 export class AloneWatch {
   readonly #turns = new Map<number, Turn>();
 
-  /** To be called about once a second. @returns Peers whose turn is over: what they are asked for goes to others. */
+  /** To be called each tick of the session. @returns Peers whose turn is over: what they are asked for goes to others. */
   dawdlers<Peer extends AlonePeer>(
     picker: Picker | undefined,
     peers: Iterable<Peer>,

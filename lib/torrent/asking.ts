@@ -33,7 +33,7 @@ export class Asking {
     this.#justice = justice;
   }
 
-  /** About once a second. */
+  /** Each tick of the session. */
   tick(nowMs: number): void {
     for (const peer of this.#company.peers) {
       if (peer.requests.silentMs(nowMs) > SNUB_MS) this.#snub(peer, nowMs);

@@ -63,7 +63,7 @@ export class BlockReuse {
   readonly #aheadBlocks: number;
   readonly #mostBegun: number;
   readonly #sample: number;
-  /** Looks in a row, a second apart, at which nobody could be asked, or nobody had answered. A busy machine has few. */
+  /** Looks in a row, half a second apart, at which nobody could be asked, or nobody had answered. A busy machine has few. */
   #mutedTicks = 0;
   /** Looks at which there was somebody to ask, as long as nothing was found. */
   #tries = 0;
@@ -115,7 +115,7 @@ export class BlockReuse {
     return hasNews;
   }
 
-  /** About once a second. */
+  /** Each tick of the session: a look, twice a second. */
   tick(peers: Iterable<PeerCore>, nowMs: number): void {
     if (this.#isOver) return;
     this.#tellers.advance(nowMs);
@@ -351,8 +351,8 @@ const LEAST_SAMPLE = 8;
 const MOST_SAMPLE = 64;
 /** Peers that are asked about one piece in vain, before it is fetched as it is. */
 const MOST_REFUSALS = 3;
-/** Seconds in which a few pieces of an unlikely copy must have shown something. */
+/** Looks, two a second, in which a few pieces of an unlikely copy must have shown something. */
 const TRY_TICKS = 10;
-/** A line that has nothing else to do waits so many seconds for hashes, and then gets so much to fetch as it is. */
+/** A line that has nothing else to do waits so many looks for hashes, and then gets so much to fetch as it is. */
 const PATIENCE_TICKS = 3;
 const STARVED_BYTES = 64 << 20;

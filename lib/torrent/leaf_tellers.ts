@@ -91,7 +91,7 @@ export class LeafTellers {
     this.#refuse(piece, peer.number, 1);
   }
 
-  /** Who has been silent for too long is taken to refuse, and rests. About once a second. */
+  /** Who has been silent for too long is taken to refuse, and rests. Each tick of the session. */
   giveUpSilent(): void {
     for (const [piece, { peer, sinceMs }] of this.#asked) {
       // Who has much to do answers one after the other.

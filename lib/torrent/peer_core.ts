@@ -99,7 +99,7 @@ export class PeerCore implements WireHandler {
     this.#reader.advance(count);
   }
 
-  /** To be called about once a second. @throws {WireFault} When the peer has been silent for too long. */
+  /** To be called each tick of the session. @throws {WireFault} When the peer has been silent for too long. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     const { isDone } = this.#greeting;

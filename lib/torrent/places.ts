@@ -72,7 +72,7 @@ export class Places<G extends Guest> {
     return fromHost >= MAX_PORTS_PER_HOST * shares;
   }
 
-  /** Looks who has shared something since the last look: about once a second. */
+  /** Looks who has shared a block or more since that was last so. How often this is done matters little: each tick. */
   look(nowMs: number): void {
     for (const place of this.#taken.values()) {
       const { movedBytes, isStarted } = place.guest;

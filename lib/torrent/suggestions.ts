@@ -86,7 +86,7 @@ export class Suggestions {
     this.#byPeer.delete(peer.number);
   }
 
-  /** More pieces may be looked at: to be called about once a second. */
+  /** More pieces may be looked at: to be called each tick of the session. */
   lookAgain(): void {
     this.#passed = 0;
   }

@@ -196,7 +196,7 @@ export class Swarm implements PeerOwner<PeerCore> {
     }
   }
 
-  /** About once a second. */
+  /** Each tick of the session: twice a second. */
   tick(nowMs: number): void {
     this.#knowledge.tick(this.#company.peers, nowMs);
     this.#uploader?.rechoke(nowMs);

@@ -108,7 +108,7 @@ export class Uploader {
     this.#suggestions.leave(peer);
   }
 
-  /** Chooses anew whom to serve, when it is time; to be called about once a second. */
+  /** Chooses anew whom to serve, when it is time; to be called each tick of the session. */
   rechoke(nowMs: number): void {
     this.#measure(nowMs);
     if (this.#choker.isDue(nowMs) || this.#slotIsWanted) this.#choose(nowMs);
@@ -120,7 +120,7 @@ export class Uploader {
   /**
    * Somebody's interest changed. A slot that is free, or held by somebody who wants nothing any more, is given away
    * soon: nobody should wait ten seconds for the first block. A seed gives it at once; while we fetch, the best get it,
-   * and who that is is found out once a second, however often somebody changes its mind.
+   * and who that is is found out at the next tick, however often somebody changes its mind.
    */
   onInterest(peer: PeerCore): void {
     const customer = this.#customers.get(peer.number);

@@ -51,7 +51,7 @@ export class WebSeedRule {
     this.#sinceMs = this.#heardMs = nowMs;
   }
 
-  /** About once a second. @returns Whether web seeds are to be asked now. */
+  /** To be called once or twice a second. @returns Whether web seeds are to be asked now. */
   look(moment: WebSeedMoment): boolean {
     const { nowMs, peersBytes } = moment;
     if (peersBytes > this.#peersBytes) this.#heardMs = nowMs;

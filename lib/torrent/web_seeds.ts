@@ -113,7 +113,7 @@ function hasWillingPeer({ peers }: Swarm): boolean {
 }
 
 const TICK_MS = 500;
-/** Three seconds with nothing to do, less those with enough: so long a peer waits for hashes, too. */
+/** Three seconds with nothing to do, less those with enough; a peer, which may tell hashes itself, waits half as long. */
 const MOST_HUNGRY_TICKS = 6;
 /** Who had less to bring, 1 MiB a second, and stands idle could have brought more. */
 const LEAST_TICK_BYTES = 512 << 10;
