@@ -10,6 +10,8 @@ export const FIRST_OUTSIDER = 0xff00_0000;
 
 export class Outsider implements PickerPeer {
   readonly pieces = undefined;
+  /** All that it is asked for at once, where pieces are short: neighbours are one question, others one each. */
+  runBytes = 0;
   readonly #asked = new Set<string>();
 
   constructor(readonly swarm: Swarm, readonly number: number) {}
@@ -25,6 +27,7 @@ export class Outsider implements PickerPeer {
   /** Up to `most` blocks that it is asked for now. */
   pick(most: number): { piece: PieceIndex; block: number }[] {
     const picked: { piece: PieceIndex; block: number }[] = [];
+    this.runBytes = most * BLOCK_BYTES;
     this.swarm.download?.picker.pick(this, most, (piece, block) => {
       this.#asked.add(keyOf(piece, block));
       picked.push({ piece, block });

@@ -18,6 +18,7 @@ type Manners = (right: Answer, request: { url: string; number: number }) => Answ
 
 const HONEST: Manners = (right) => right;
 const SIZE = 3_000_000;
+const MIB = 1 << 20;
 
 class World {
   readonly clock = new VirtualClock();
@@ -29,10 +30,10 @@ class World {
 
   constructor(
     readonly manners: Record<string, Manners>,
-    options: { kind?: "v1" | "v2" | "hybrid"; lengths?: number[] } = {},
+    options: { kind?: "v1" | "v2" | "hybrid"; lengths?: number[]; pieceLength?: number } = {},
   ) {
-    const { kind = "hybrid", lengths = [SIZE] } = options;
-    this.torrent = new FixtureTorrent(kind, 65_536, lengths);
+    const { kind = "hybrid", lengths = [SIZE], pieceLength = 65_536 } = options;
+    this.torrent = new FixtureTorrent(kind, pieceLength, lengths);
     const { info, layout } = this.torrent;
     this.swarm = new Swarm({
       hashes: hashesOf(info),
@@ -164,6 +165,21 @@ for (
     assert.deepEqual([...names].toSorted(), wanted);
   });
 }
+
+Deno.test("runWebSeeds() asks for short pieces in runs of neighbours, of a bounded length", async () => {
+  for (const kind of ["hybrid", "v1"] as const) {
+    const world = new World({ [URL_A]: HONEST }, { kind, pieceLength: 16_384, lengths: [8 * MIB] });
+    assert.equal(await world.run(60_000), true);
+    assert.equal(world.swarm.download!.wastedBytes, 0);
+    const lengths = world.asked.map(({ range }) => {
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range)!.map(Number);
+      return last! - first! + 1;
+    });
+    assert.ok(lengths[0]! <= MIB && Math.max(...lengths) <= 16 * MIB, lengths.join());
+    // 512 pieces.
+    assert.ok(lengths.length <= 12, `${lengths.length} requests`);
+  }
+});
 
 const FAULTS: Record<string, [Manners, RegExp]> = {
   "200 for a part": [
