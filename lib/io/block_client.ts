@@ -12,10 +12,27 @@ import { errorOf } from "./worker_failure.ts";
 export class WorkerMills implements MillThreads {
   readonly #cores: number;
   #running = 0;
+  /** Comes up, or waits for its job. */
+  #spare: Worker | undefined;
 
   /** @param cores How many this process may use. */
   constructor(cores: number) {
     this.#cores = cores;
+  }
+
+  prepare(): Disposable {
+    if (this.#spare === undefined && this.#running < this.#cores - 1) {
+      try {
+        const worker = this.#spare = newWorker();
+        worker.onerror = (event) => {
+          event.preventDefault();
+          if (this.#spare === worker) this.#spare = undefined;
+        };
+      } catch {
+        // Nor will one start later: then there is none.
+      }
+    }
+    return { [Symbol.dispose]: () => this.#takeSpare()?.terminate() };
   }
 
   start(
@@ -24,7 +41,8 @@ export class WorkerMills implements MillThreads {
   ): MillThread | undefined {
     if (this.#running >= this.#cores - 1) return undefined;
     try {
-      const mill = new WorkerMill({ ...job, layout: job.layout.source }, events);
+      const worker = this.#takeSpare() ?? newWorker();
+      const mill = new WorkerMill(worker, { ...job, layout: job.layout.source }, events);
       this.#running++;
       void mill.ended.then(() => this.#running--);
       return mill;
@@ -32,6 +50,17 @@ export class WorkerMills implements MillThreads {
       return undefined;
     }
   }
+
+  #takeSpare(): Worker | undefined {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare;
+  }
+}
+
+/** A static URL: it is how `deno compile` learns which module the binary must carry. */
+function newWorker(): Worker {
+  return new Worker(new URL("./block_worker.ts", import.meta.url), { type: "module" });
 }
 
 class WorkerMill implements MillThread {
@@ -39,10 +68,9 @@ class WorkerMill implements MillThread {
   readonly #memory: RingMemory;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor(task: MillTask, events: MillEvents) {
+  constructor(worker: Worker, task: MillTask, events: MillEvents) {
+    this.#worker = worker;
     this.#memory = task.memory;
-    // A static URL: it is how `deno compile` learns which module the binary must carry.
-    this.#worker = new Worker(new URL("./block_worker.ts", import.meta.url), { type: "module" });
     let isReady = false;
     this.#worker.onmessage = ({ data }: MessageEvent<MillAnswer>) => {
       switch (data.kind) {

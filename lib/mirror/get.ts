@@ -48,6 +48,8 @@ export async function get(
 ): Promise<GetResult> {
   const named = options.source === undefined ? undefined : readSource(options.source, machine.files);
   using dir = DataDir.open(options.dataDir, machine.files, { role: "get", ...machine });
+  // A torrent that is at hand is begun with in a moment; what is looked for first leaves time enough.
+  using _mill = named?.kind === "target" ? machine.mills?.prepare?.() : undefined;
   const { paths } = dir;
   const run = new Run({
     options,

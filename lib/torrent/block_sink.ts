@@ -43,6 +43,13 @@ export interface MillEvents {
 
 /** Starts such threads. lib/io has the real ones. */
 export interface MillThreads {
+  /**
+   * Has one come up on another core, for a job that is likely to follow soon: that takes some 50 ms, and longer in the
+   * rush of the first blocks.
+   *
+   * @returns To be disposed of when none follows any more.
+   */
+  prepare?(): Disposable;
   /** @returns undefined where a second thread is no gain. */
   start(
     job: { readonly memory: RingMemory; readonly layout: Layout; readonly paths: readonly string[] },

@@ -15,12 +15,15 @@ import { FixtureTorrent } from "../torrent/fixture_torrent.ts";
 const PIECE_BYTES = 1 << 20;
 
 /** A sink over a real file, whose Worker has started. */
-async function started(path: string, pieces: number): Promise<{ torrent: FixtureTorrent; sink: BlockSink }> {
+async function started(
+  path: string,
+  pieces: number,
+  threads = new WorkerMills(2),
+): Promise<{ torrent: FixtureTorrent; sink: BlockSink }> {
   const torrent = new FixtureTorrent("v2", PIECE_BYTES, [pieces * PIECE_BYTES - 5000]);
   const { layout } = torrent;
   const storage = FileStorage.open({ files: systemFiles, layout, paths: [path] });
   const sink = new BlockSink(layout, storage);
-  const threads = new WorkerMills(2);
   const ready = Promise.withResolvers<void>();
   sink.share({
     start: (job, events) =>
@@ -35,6 +38,33 @@ async function started(path: string, pieces: number): Promise<{ torrent: Fixture
   storage.close(); // whatever is written now, the Worker writes
   await ready.promise;
   return { torrent, sink };
+}
+
+/** Counts the Workers that are made and ended meanwhile; they are real ones. */
+class MadeWorkers implements Disposable {
+  count = 0;
+  ended = 0;
+  readonly #real = globalThis.Worker;
+
+  constructor() {
+    // deno-lint-ignore no-this-alias
+    const made = this;
+    globalThis.Worker = class extends this.#real {
+      constructor(...words: ConstructorParameters<typeof Worker>) {
+        super(...words);
+        made.count++;
+      }
+
+      override terminate(): void {
+        made.ended++;
+        super.terminate();
+      }
+    };
+  }
+
+  [Symbol.dispose](): void {
+    globalThis.Worker = this.#real;
+  }
 }
 
 function putPiece(torrent: FixtureTorrent, sink: BlockSink, n: number): ActivePiece {
@@ -144,4 +174,34 @@ Deno.test("WorkerMills starts no more Workers at once than there are other cores
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+});
+
+Deno.test("WorkerMills.prepare() has a Worker come up that the next job is given to", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = join(dir, "content");
+  using made = new MadeWorkers();
+  const threads = new WorkerMills(2);
+  try {
+    using _twice = threads.prepare();
+    using _prepared = threads.prepare();
+    assert.equal(made.count, 1);
+    const { torrent, sink } = await started(path, 1, threads);
+    const active = putPiece(torrent, sink, 0);
+    await sink.drain();
+    assert.deepEqual(sink.collect(), [active]);
+    using _busy = threads.prepare();
+    assert.equal(made.count, 1, "no more than there are other cores");
+    await sink.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("WorkerMills.prepare() ends the Worker when it is disposed of and no job came", () => {
+  using made = new MadeWorkers();
+  const threads = new WorkerMills(2);
+  threads.prepare()[Symbol.dispose]();
+  assert.deepEqual([made.count, made.ended], [1, 1]);
+  new WorkerMills(1).prepare()[Symbol.dispose]();
+  assert.equal(made.count, 1, "nothing where there is one core");
 });
