@@ -165,8 +165,9 @@ class Run {
       await source.make({ into, tmp: this.#staging.tmp });
     }
     await prepareSnapshot(this.#torrentOf(into, source), this.#machine, this.#report, this.#signal);
-    this.#staging.finish(source.record);
+    // From `finish` on the next run may move it, and knows nothing of the one before.
     this.#retain(before);
+    this.#staging.finish(source.record);
     this.#noteLink(join(this.#paths.root, source.archiveName));
     const path = this.#staging.commit();
     invariant(path !== undefined, "what was made ready can be moved");
