@@ -26,6 +26,7 @@ import {
 import {
   contentLength,
   contentRange,
+  etagOf,
   kindOf,
   lastModifiedOf,
   lookAt,
@@ -332,7 +333,7 @@ class Transfer {
   /** @throws {NetworkStalled} When the server has another file now. What it leaves out says nothing. */
   #checkSame(answer: HttpStream, size: number | undefined): void {
     const { etag, lastModified } = this.#remote;
-    const now = { etag: answer.headers.get("etag"), lastModified: lastModifiedOf(answer) };
+    const now = { etag: etagOf(answer), lastModified: lastModifiedOf(answer) };
     if (size !== undefined && size !== this.#remote.size) {
       throw this.#changed(`it had ${this.#remote.size ?? "an unknown number of"} bytes and has ${size}`);
     }

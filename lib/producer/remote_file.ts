@@ -36,7 +36,7 @@ export async function lookAt(
     const range = answer.status === 206 ? contentRange(answer) : undefined;
     const size = answer.status === 206 ? range?.size : contentLength(answer);
     const head = await readHead(answer);
-    const identity = { url, size, etag: answer.headers.get("etag"), lastModified: lastModifiedOf(answer) };
+    const identity = { url, size, etag: etagOf(answer), lastModified: lastModifiedOf(answer) };
     return { ...identity, kind: kindOf(url, head, size), ranged: range?.start === 0 && size !== undefined };
   } finally {
     answer.close();
@@ -81,9 +81,14 @@ export function rangeHeader({ start, end }: ByteRange): string {
   return `bytes=${start}-${end - 1}`;
 }
 
-/** A date that is no text of its own right: an empty one is none. */
+/** As the server wrote it; an empty one tells nothing. */
 export function lastModifiedOf(answer: HttpStream): string | undefined {
-  return answer.headers.get("last-modified");
+  return answer.headers.get("last-modified") || undefined;
+}
+
+/** As the server wrote it, quotes and "W/" included; an empty one tells nothing. */
+export function etagOf(answer: HttpStream): string | undefined {
+  return answer.headers.get("etag") || undefined;
 }
 
 /** Bytes of the whole body, where the server says. */

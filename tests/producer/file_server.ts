@@ -69,7 +69,9 @@ export class FileServer implements AsyncDisposable {
     if (manners.lastModified !== undefined) headers.set("last-modified", manners.lastModified);
     const match = /^bytes=(\d+)-(\d+)$/.exec(asked);
     const condition = request.headers.get("if-range");
-    const isSame = condition === null || condition === etag || condition === manners.lastModified;
+    // An empty one is no validator (RFC 9110, 13.1.5) and matches nothing.
+    const isSame = condition === null ||
+      (condition !== "" && (condition === etag || condition === manners.lastModified));
     if (match === null || !isSame || manners.ranges === "ignored") {
       if (manners.hidesLength !== true) headers.set("content-length", String(content.length));
       return new Response(this.#body(content, number), { headers });

@@ -72,6 +72,11 @@ Deno.test("download() fetches in parts and leaves no journal", async () => {
   assert.ok(world.server.bytesSent <= SIZE + 2 ** 20, "nothing is fetched twice");
 });
 
+Deno.test("download() takes an empty ETag and an empty date for none", async () => {
+  await using world = new World({ etag: () => "", lastModified: "" });
+  assertSame(await world.fetch(), content);
+});
+
 Deno.test("download() goes on where a connection was cut", async () => {
   await using world = new World({
     etag: () => '"a"',
