@@ -27,11 +27,8 @@ export interface CopyMachine {
 
 /** A ledger that stays as it is. */
 export interface SteadyLedger {
-  /** Its file's name is data.ldb. */
+  /** Its file's name is data.ldb. A copy in the folder for those, or the file that was given. */
   readonly path: string;
-  readonly facts: LedgerFacts;
-  /** Whether it is ours to move and to remove; otherwise it is the file that was given. */
-  readonly isCopy: boolean;
   /** @throws {OperationFailed} When it was written to since. */
   check(): void;
 }
@@ -76,7 +73,7 @@ export async function takeLedger(
   const mayBeUsed = files.stat(`${path}-lock`) !== undefined;
   const byLmdb = !isFree || mayBeUsed ? program : undefined;
   if (byLmdb === undefined && !isFree) throw refusal(path, holders);
-  if (byLmdb === undefined && !options.needsCopy) return steady(files, path, false);
+  if (byLmdb === undefined && !options.needsCopy) return steady(files, path);
 
   const copy = join(options.folder, LEDGER_NAME);
   files.makeDir(options.folder);
@@ -86,7 +83,7 @@ export async function takeLedger(
     if (byLmdb === undefined) await copyFree(path, copy, machine, report, signal);
     else await copyByLmdb(byLmdb, path, copy, machine, report, signal);
     await sync(files, copy);
-    return steady(files, copy, true);
+    return steady(files, copy);
   } catch (error) {
     files.remove(copy);
     throw error;
@@ -94,7 +91,7 @@ export async function takeLedger(
 }
 
 /** Reads its facts. @throws {VerificationFailed} When it is not the ledger of a Nano node. */
-function steady(files: Files, path: string, isCopy: boolean): SteadyLedger {
+function steady(files: Files, path: string): SteadyLedger {
   const file = files.open(path, "read");
   try {
     const facts = readLedgerFacts(file);
@@ -106,7 +103,7 @@ function steady(files: Files, path: string, isCopy: boolean): SteadyLedger {
     const [short] = facts.warnings;
     if (short !== undefined) throw new VerificationFailed(`Cannot publish ${path}: ${short}`);
     const before = file.facts();
-    return { path, facts, isCopy, check: () => checkUntouched(files, path, before, facts) };
+    return { path, check: () => checkUntouched(files, path, before, facts) };
   } finally {
     file.close();
   }
@@ -198,7 +195,7 @@ async function copyFree(
   signal: AbortSignal,
 ): Promise<void> {
   note(report, `Copying ${path}, which nobody has open`);
-  const source = steady(files, path, false);
+  const source = steady(files, path);
   const from = files.open(path, "read");
   const to = files.open(copy, "create");
   try {

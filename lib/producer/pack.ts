@@ -6,7 +6,7 @@ import { NotEnoughSpace, OperationFailed } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes, formatSeconds } from "../format.ts";
 import type { Files, Programs } from "../ports.ts";
-import { LEDGER_NAME, type Packer, type PackFormat } from "./packer.ts";
+import { LEDGER_NAME, type Packer } from "./packer.ts";
 
 /** What packing needs of the machine. */
 export interface PackMachine {
@@ -40,21 +40,20 @@ export interface PackPlan {
 
 /** Plans it. */
 export function planPacking(
-  format: PackFormat,
+  format: PackJob["format"],
   size: number,
   { programs, cores }: Pick<PackMachine, "programs" | "cores">,
 ): PackPlan {
-  const plan = (by: string, bytesPerSec: number, ratio: number, program?: string) => ({
+  const plan = (by: string, bytesPerSec: number, program?: string) => ({
     program,
     by,
     seconds: size / bytesPerSec,
-    bytes: Math.ceil(size * ratio) + SMALL_PRINT_BYTES,
+    bytes: size + SMALL_PRINT_BYTES,
   });
-  if (format === "ldb") return plan("as it is", COPY_RATE, 1);
-  if (format === "tar.zst") return plan("zstd", ZSTD_RATE, 1);
+  if (format === "tar.zst") return plan("zstd", ZSTD_RATE);
   const program = programs.find("7zz", "7z");
-  if (program === undefined) return plan("7-Zip of our own, on one core", WASM_RATE, 1);
-  return plan(`7-Zip (${program})`, SEVEN_ZIP_RATE * Math.min(cores, MOST_CORES), 1, program);
+  if (program === undefined) return plan("7-Zip of our own, on one core", WASM_RATE);
+  return plan(`7-Zip (${program})`, SEVEN_ZIP_RATE * Math.min(cores, MOST_CORES), program);
 }
 
 /**
@@ -165,7 +164,6 @@ async function packWith(
 const SEVEN_ZIP_RATE = 2.5e6;
 const WASM_RATE = 9e6;
 const ZSTD_RATE = 130e6;
-const COPY_RATE = 300e6;
 /** LZMA2 packs blocks of the file at the same time; beyond that its memory or the disk is the limit. */
 const MOST_CORES = 16;
 /** Headers, and what a compressor adds where it cannot do anything. */

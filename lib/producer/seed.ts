@@ -7,9 +7,6 @@
 // only a stop or a bug does.
 
 import { basename } from "node:path";
-import { DhtNode } from "../dht/dht_node.ts";
-import { PUBLIC_ROUTERS } from "../dht/routers.ts";
-import { isIpv4 } from "../address.ts";
 import { equalBytes, parseHex, toHex } from "../bytes.ts";
 import { DirectoryHeld, SnapError } from "../errors.ts";
 import type { Report, SnapshotFacts, Traffic } from "../events.ts";
@@ -22,6 +19,7 @@ import { originalFilename } from "../torrent/x_snapshot.ts";
 import { KeepPublished } from "./keep_published.ts";
 import type { SigningKey } from "./keys.ts";
 import { findCurrent, OutputPaths, type Pair } from "./pairs.ts";
+import { openReader } from "./publisher_dht.ts";
 import { type SeederMoment, writeSeederStats } from "./seeder_stats.ts";
 import { isSame, type SeedMachine, type Served } from "./served.ts";
 import { markOf } from "./snapshot_meta.ts";
@@ -285,19 +283,10 @@ class Seeder {
       this.#note("info", `Seeding without publishing: ${why}`);
       return undefined;
     }
-    const { net, clock } = this.#machine;
-    const host = bind.find(isIpv4) ?? "0.0.0.0";
     return new KeepPublished({
       machine: this.#machine,
       dht,
-      openReader: async () =>
-        DhtNode.open({
-          udp: await net.openUdp({ host, port: 0 }),
-          clock,
-          resolve: (name) => net.resolve(name),
-          bootstrap: bootstrap ?? PUBLIC_ROUTERS,
-          readOnly: true,
-        }),
+      openReader: () => openReader(this.#machine, { bind, bootstrap }),
       key,
       salt,
       statePath: stateFile ?? this.#paths.publisherState,

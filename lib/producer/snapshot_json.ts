@@ -24,7 +24,7 @@ export function commentJson(unixMs: number): string {
   return asciiJson({ created_at: new Date(unixMs).toISOString() });
 }
 
-/** JSON as Python's json.dumps writes it with its defaults: everything that is not ASCII as \uXXXX. */
+/** JSON without spaces, and everything that is not ASCII as \uXXXX, as Python's json.dumps has it unless told otherwise. */
 function asciiJson(value: Readonly<Record<string, unknown>>): string {
   return JSON.stringify(value).replaceAll(
     /[\u0080-\uffff]/g,
