@@ -104,8 +104,8 @@ export class Uploader {
     const customer = this.#customers.get(peer.number);
     if (customer === undefined) return;
     this.#customers.delete(peer.number);
-    this.#served.delete(customer);
     this.#suggestions.leave(peer);
+    if (this.#served.delete(customer)) this.#giveOn(customer);
   }
 
   /** Chooses anew whom to serve, when it is time; to be called each tick of the session. */
@@ -119,8 +119,8 @@ export class Uploader {
 
   /**
    * Somebody's interest changed. A slot that is free, or held by somebody who wants nothing any more, is given away
-   * soon: nobody should wait ten seconds for the first block. A seed gives it at once; while we fetch, the best get it,
-   * and who that is is found out at the next tick, however often somebody changes its mind.
+   * soon: nobody should wait ten seconds for the first block. A seed gives it at once, to this one or to who waits; while
+   * we fetch, the best get it, and who that is is found out at the next tick, however often somebody changes its mind.
    */
   onInterest(peer: PeerCore): void {
     const customer = this.#customers.get(peer.number);
@@ -132,7 +132,9 @@ export class Uploader {
     if (!isComplete) {
       if (peer.nowMs - this.#choseMs >= SOON_MS) this.#choose(peer.nowMs);
       else this.#slotIsWanted = true;
-    } else if (peer.wanted && peer.choking) {
+    } else if (!peer.wanted) {
+      this.#replace(customer);
+    } else if (peer.choking) {
       if (idle !== undefined) this.#setServed(idle, false);
       this.#setServed(customer, true);
     }
@@ -275,14 +277,28 @@ export class Uploader {
 
   /** Gives its slot to the next in turn, if there is one. */
   #replace(customer: Customer): void {
-    const { peer } = customer;
     if (!this.#served.has(customer)) return;
-    const waiting = [...this.#customers.values()].filter((other) => other.peer.choking && other.peer.wanted);
-    const look = (one: Customer) => seenByChoker(one, peer.nowMs);
-    const next = this.#choker.instead(look(customer), waiting.map(look));
+    const next = this.#nextAfter(customer);
     if (next === undefined) return;
     this.#setServed(customer, false);
-    this.#setServed(this.#customers.get(next)!, true);
+    this.#setServed(next, true);
+  }
+
+  /** The slot of one that is gone. */
+  #giveOn(gone: Customer): void {
+    if (!this.#download.isComplete) {
+      this.#slotIsWanted = true;
+      return;
+    }
+    const next = this.#nextAfter(gone);
+    if (next !== undefined) this.#setServed(next, true);
+  }
+
+  #nextAfter(customer: Customer): Customer | undefined {
+    const waiting = [...this.#customers.values()].filter(({ peer }) => peer.choking && peer.wanted);
+    const look = (one: Customer) => seenByChoker(one, customer.peer.nowMs);
+    const next = this.#choker.instead(look(customer), waiting.map(look));
+    return next === undefined ? undefined : this.#customers.get(next);
   }
 
   #setServed(customer: Customer, isServed: boolean): void {

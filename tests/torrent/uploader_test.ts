@@ -384,6 +384,47 @@ Deno.test("Uploader forgets a peer that is gone", () => {
   assert.deepEqual(customer.hear(), []);
 });
 
+Deno.test("Uploader that seeds gives the slot of one who has it all, or is gone, to the next at once", () => {
+  const customers = Array.from({ length: SEED_SLOTS + 3 }, (_, i) => new Customer(i + 1));
+  const uploader = open(TORRENT.download({ here: [0, 1, 2, 3] }), [], { isServing: false });
+  for (const { peer } of customers) uploader.join(peer);
+  uploader.rechoke(0);
+  const [done, gone, ...others] = customers as [Customer, Customer, ...Customer[]];
+  const waiting = customers.slice(SEED_SLOTS);
+  for (const customer of customers) customer.hear();
+  done.peer.wanted = false;
+  uploader.onInterest(done.peer);
+  assert.deepEqual(done.hear(), [["choke"]]);
+  assert.deepEqual(waiting.map((customer) => customer.hear()), [[["unchoke"]], [], []]);
+  uploader.leave(gone.peer);
+  assert.deepEqual(waiting.map((customer) => customer.hear()), [[], [["unchoke"]], []]);
+  done.peer.wanted = true;
+  uploader.onInterest(done.peer);
+  uploader.leave(waiting[0]!.peer);
+  assert.deepEqual(waiting[2]!.hear(), [["unchoke"]], "before one who had a turn");
+  assert.deepEqual([done, gone, ...others].flatMap((customer) => customer.hear()), []);
+});
+
+Deno.test("Uploader that seeds lets one who wants nothing keep its slot while nobody waits for it", () => {
+  const customers = Array.from({ length: SEED_SLOTS }, (_, i) => new Customer(i + 1));
+  const uploader = open(TORRENT.download({ here: [0, 1, 2, 3] }), customers);
+  const [idle] = customers;
+  idle!.peer.wanted = false;
+  uploader.onInterest(idle!.peer);
+  uploader.leave(customers[1]!.peer);
+  assert.deepEqual(customers.flatMap((customer) => customer.hear()), []);
+});
+
+Deno.test("Uploader that fetches gives the slot of one that is gone to another within a tick", () => {
+  const customers = Array.from({ length: UPLOAD_SLOTS + 1 }, (_, i) => new Customer(i + 1));
+  const late = customers.pop()!;
+  const uploader = open(TORRENT.download({ here: [0] }), customers);
+  uploader.join(late.peer);
+  uploader.leave(customers[2]!.peer);
+  uploader.rechoke(500);
+  assert.deepEqual(late.hear(), [["unchoke"]]);
+});
+
 Deno.test("Uploader that seeds suggests other pieces to each, before it lets them ask", () => {
   const customers = [1, 2, 3].map((number) => new Customer(number));
   const uploader = open(LARGE.download({ here: LARGE.layout.pieces() }), customers);
