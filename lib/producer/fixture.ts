@@ -7,7 +7,8 @@ import { basename, dirname, join } from "node:path";
 import { PathUnusable } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
-import type { Clock, Files, Random } from "../ports.ts";
+import type { Files, Random } from "../ports.ts";
+import { nextTurn } from "../turn.ts";
 import { type Entry, LmdbWriter } from "./lmdb_writer.ts";
 import { packLedger, type PackMachine, refuseForSpace } from "./pack.ts";
 import { LEDGER_NAME, type PackFormat } from "./packer.ts";
@@ -33,7 +34,6 @@ export interface Fixture {
 }
 
 export interface FixtureMachine extends PackMachine {
-  readonly clock: Clock;
   readonly random: Random;
   readonly files: Files;
 }
@@ -82,7 +82,7 @@ export async function makeFixture(
 async function writeLedger(
   path: string,
   size: number,
-  { files, random, clock }: FixtureMachine,
+  { files, random }: FixtureMachine,
   report: Report,
   signal: AbortSignal,
 ): Promise<{ blocks: number; accounts: number }> {
@@ -92,33 +92,20 @@ async function writeLedger(
   const accountSeed = random.bytes(32);
   const file = files.open(path, "create");
   try {
-    const writer = new LmdbWriter(file);
-    writer.table("accounts", accountEntries(accounts, blocks, accountSeed, chance));
-    writer.table("confirmation_height", heightEntries(accounts, blocks, accountSeed, chance));
-    writer.table("meta", [[u256(1), u256(LEDGER_VERSION)]]);
-    // The bulk; told and stopped from inside, because a table is written in one go.
-    writer.table(
-      "blocks",
-      watched(blockEntries(blocks, accounts, chance), blocks, () => {
-        signal.throwIfAborted();
-        report({ kind: "work", label: "Writing", doneBytes: Math.min(writer.size, size), totalBytes: size });
-      }),
-    );
+    const writer = new LmdbWriter(file, async () => {
+      report({ kind: "work", label: "Writing", doneBytes: Math.min(writer.size, size), totalBytes: size });
+      // Who wants it to end is heard only when nothing else runs.
+      await nextTurn();
+      signal.throwIfAborted();
+    });
+    await writer.table("accounts", accountEntries(accounts, blocks, accountSeed, chance));
+    await writer.table("confirmation_height", heightEntries(accounts, blocks, accountSeed, chance));
+    await writer.table("meta", [[u256(1), u256(LEDGER_VERSION)]]);
+    await writer.table("blocks", blockEntries(blocks, accounts, chance));
     await writer.end();
-    await clock.sleep(0);
-    signal.throwIfAborted();
     return { blocks, accounts };
   } finally {
     file.close();
-  }
-}
-
-function* watched(entries: Iterable<Entry>, count: number, tell: () => void): Generator<Entry> {
-  const step = Math.max(1, Math.floor(count / 100));
-  let n = 0;
-  for (const entry of entries) {
-    if (n++ % step === 0) tell();
-    yield entry;
   }
 }
 

@@ -20,15 +20,20 @@ interface Tree {
 
 export class LmdbWriter {
   readonly #file: OpenFile;
+  readonly #rest: () => Promise<void> | void;
   readonly #tables: Entry[] = [];
   #nextPage = 2;
   /** Whole pages on their way to the file. */
   readonly #buffer = new Uint8Array(BUFFER_PAGES * PAGE_BYTES);
   #buffered = 0;
 
-  /** @param file Empty. The caller's to close. */
-  constructor(file: OpenFile) {
+  /**
+   * @param file Empty. The caller's to close.
+   * @param rest Awaited after each megabyte, so that others have their turn; ends the writing by throwing.
+   */
+  constructor(file: OpenFile, rest: () => Promise<void> | void = () => {}) {
     this.#file = file;
+    this.#rest = rest;
   }
 
   /** Bytes of the file when it ends here. */
@@ -37,15 +42,15 @@ export class LmdbWriter {
   }
 
   /** Writes a table. @param entries In the order of their keys. */
-  table(name: string, entries: Iterable<Entry>): void {
-    const tree = this.#tree(entries, 0);
+  async table(name: string, entries: Iterable<Entry>): Promise<void> {
+    const tree = await this.#tree(entries, 0);
     this.#tables.push([utf8(name), recordOf(tree)]);
   }
 
   /** Writes what ties it all together, and syncs. */
   async end(): Promise<void> {
     const tables = this.#tables.toSorted(([a], [b]) => compareBytes(a, b));
-    const main = this.#tree(tables, IS_TABLE);
+    const main = await this.#tree(tables, IS_TABLE);
     this.#flush();
     const lastPage = this.#nextPage - 1;
     // The higher transaction rules; the first page is as a new file's.
@@ -54,13 +59,14 @@ export class LmdbWriter {
     await this.#file.sync();
   }
 
-  #tree(entries: Iterable<Entry>, flags: number): Tree {
+  async #tree(entries: Iterable<Entry>, flags: number): Promise<Tree> {
     let children: { key: Uint8Array; page: number }[] = [];
     let count = 0;
     let page = new PageBuilder(LEAF);
     for (const [key, data] of entries) {
       if (!page.fits(key.length + data.length)) {
         children.push(this.#put(page));
+        if (this.#buffered === 0) await this.#rest();
         page = new PageBuilder(LEAF);
       }
       page.addLeaf(key, data, flags);

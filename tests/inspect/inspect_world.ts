@@ -29,10 +29,10 @@ export class InspectWorld implements Disposable {
     const writer = new LmdbWriter(file);
     const accounts = Array.from({ length: 50 }, (_, i) => keyOf(i));
     const blocks = [GENESIS, ...Array.from({ length: 399 }, (_, i) => keyOf(1000 + i))].sort(compare);
-    writer.table("accounts", accounts.map((key): Entry => [key, accountInfo(8)]));
-    writer.table("blocks", blocks.map((key): Entry => [key, new Uint8Array(216).fill(key[1]!)]));
-    writer.table("confirmation_height", accounts.map((key): Entry => [key, height(7)]));
-    writer.table("meta", [[u256(1), u256(24)]]);
+    await writer.table("accounts", accounts.map((key): Entry => [key, accountInfo(8)]));
+    await writer.table("blocks", blocks.map((key): Entry => [key, new Uint8Array(216).fill(key[1]!)]));
+    await writer.table("confirmation_height", accounts.map((key): Entry => [key, height(7)]));
+    await writer.table("meta", [[u256(1), u256(24)]]);
     await writer.end();
     file.close();
     return path;

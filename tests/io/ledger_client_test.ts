@@ -21,8 +21,8 @@ class Ledger implements Disposable {
     const ledger = new Ledger();
     const file = systemFiles.open(ledger.path, "create");
     const writer = new LmdbWriter(file);
-    writer.table("accounts", entries(ENTRIES / 10, 129));
-    writer.table("blocks", entries(ENTRIES, 216));
+    await writer.table("accounts", entries(ENTRIES / 10, 129));
+    await writer.table("blocks", entries(ENTRIES, 216));
     await writer.end();
     file.close();
     return ledger;
