@@ -14,6 +14,7 @@ import {
 import type { Report } from "../events.ts";
 import { isLedgerHead, LEDGER_HEAD_BYTES } from "../extract/sniff.ts";
 import { type LedgerFacts, readLedgerFacts } from "../ledger/facts.ts";
+import { nextTurn } from "../turn.ts";
 import type { Clock, FileFacts, Files, Programs } from "../ports.ts";
 import { refuseForSpace } from "./pack.ts";
 import { LEDGER_NAME } from "./packer.ts";
@@ -190,7 +191,7 @@ async function copyByLmdb(
 async function copyFree(
   path: string,
   copy: string,
-  { clock, files, programs }: CopyMachine,
+  { files, programs }: CopyMachine,
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
@@ -207,7 +208,7 @@ async function copyFree(
       to.writeAt(buffer.subarray(0, n), at);
       at += n;
       report({ kind: "work", label: "Copying", doneBytes: at, totalBytes: size });
-      await clock.sleep(0);
+      await nextTurn();
       signal.throwIfAborted();
     }
   } finally {
