@@ -76,11 +76,13 @@ Deno.test("check() refuses what is no such page", () => {
     [12, PAGE, /free room/],
     [14, PAGE + 2, /free room/],
     [14, 18, /free room/],
+    [14, PAGE - 21, /free room/],
     [12, 18, /nodes that overlap/], // one node less
     [14, PAGE - 40, /nodes that overlap/], // a gap before the first
     [16, first + 2, /nodes that overlap/],
     [16, first + 1, /nodes that overlap/],
     [16, PAGE - 4, /nodes that overlap/],
+    [16, 0xfffe, /nodes that overlap/],
     [18, first, /nodes that overlap/], // two offsets to one node
     [first, 5, /nodes that overlap/],
     [first + 2, 1, /nodes that overlap/],
@@ -94,6 +96,101 @@ Deno.test("check() refuses what is no such page", () => {
     new DataView(page.buffer).setUint16(at, value, true);
     assert.match(checked(page, NEED) ?? "", why, `${value} at ${at}`);
   }
+});
+
+Deno.test("check() compares long keys to their last byte, which is a number without sign", () => {
+  const order = (a: Uint8Array, b: Uint8Array) =>
+    checked(leafPage(7, [{ key: a, data: utf8("x") }, { key: b, data: utf8("x") }]), NEED);
+  for (const length of [8, 9, 15, 16, 17, 32, 33, 64]) {
+    const key = Uint8Array.from({ length }, (_, i) => 0x70 + i);
+    for (let i = 0; i < length; i++) {
+      // What comes after it must not count.
+      const [less, more] = [key.slice().fill(0xff, i), key.slice().fill(0, i)];
+      [less[i], more[i]] = [0x7f, 0x80];
+      assert.equal(order(less, more), undefined, `byte ${i} of ${length}`);
+      assert.equal(order(more, less), "has keys that are not in order", `byte ${i} of ${length}`);
+      assert.equal(order(key.slice(0, i), key), undefined, `${i} of ${length} bytes`);
+      assert.equal(order(key, key.slice(0, i)), "has keys that are not in order", `${i} of ${length} bytes`);
+    }
+  }
+});
+
+Deno.test("check() and the ends that it tells depend on no byte beside the page", () => {
+  const view = new PageView(PAGE, 3);
+  const told = [0, 0xff].flatMap((around) =>
+    ["", "a", "ab", "abc", "abcd"].map((key) => {
+      view.bytes.fill(around);
+      // No value: the last key ends where the page does, or a byte before.
+      view.bytes.set(
+        leafPage(7, [{ key: utf8(key), data: utf8("") }, { key: utf8(`${key}b`), data: utf8("") }]),
+        PAGE,
+      );
+      assert.equal(view.check(1, NEED), undefined);
+      const { firstPrefix, firstFifth, firstHash, lastPrefix, lastFifth } = view;
+      return [firstPrefix, firstFifth, firstHash, lastPrefix, lastFifth].join();
+    })
+  );
+  assert.deepEqual(told.slice(0, 5), told.slice(5));
+});
+
+Deno.test("check() refuses lengths that would make a sound page where they wrapped around at 2^32", () => {
+  for (const [room, keyBytes, value] of [[12, 5, 2 ** 32 - 1], [12, 6, 2 ** 32 - 2], [8, 1, 2 ** 32 - 1]]) {
+    const page = leafPage(7, [{ key: new Uint8Array(room! - 8), data: utf8("") }]);
+    assert.equal(checked(page, NEED), undefined);
+    const view = new DataView(page.buffer);
+    view.setUint32(PAGE - room!, value!, true);
+    view.setUint16(PAGE - room! + 6, keyBytes!, true);
+    assert.equal(checked(page, NEED), "has nodes that overlap, leave gaps or lie outside of it");
+  }
+});
+
+Deno.test("check() refuses a node at an odd place, though it fits there and its padding is what fills it", () => {
+  const page = leafPage(7, [{ key: utf8("a"), data: utf8("xyz!") }, { key: utf8("b"), data: utf8("xy") }]);
+  assert.equal(checked(page, NEED), undefined);
+  const view = new DataView(page.buffer);
+  const at = view.getUint16(18, true);
+  page.copyWithin(at + 1, at, at + 11);
+  view.setUint16(18, at + 1, true);
+  assert.equal(checked(page, NEED), "has nodes that overlap, leave gaps or lie outside of it");
+});
+
+Deno.test("check() finds a branch's node twice inside another's key, where no place tells of it", () => {
+  const inner = new Uint8Array([3, 0, 0, 0, 0, 0, 2, 0, 0x61, 0x61]);
+  const page = branchPage(7, [{ key: new Uint8Array([0x62, 0x62, ...inner]), data: 4 }]);
+  const view = new DataView(page.buffer);
+  const outer = view.getUint16(16, true);
+  [22, outer].forEach((word, i) => view.setUint16(12 + 2 * i, word, true));
+  [outer + 10, outer + 10, outer].forEach((begin, i) => view.setUint16(16 + 2 * i, begin, true));
+  assert.equal(
+    checked(page, { ...NEED, kind: BRANCH }),
+    "has nodes that overlap, leave gaps or lie outside of it",
+  );
+});
+
+Deno.test("check() looks for no node behind the page, whatever lengths and empty pages say", () => {
+  const size = 1 << 15;
+  const long = leafPage(7, [{ key: utf8("a"), data: utf8("") }], size);
+  new DataView(long.buffer).setUint16(size - 10 + 6, 0xffff, true);
+  assert.equal(checked(long, NEED), "has nodes that overlap, leave gaps or lie outside of it");
+  for (const bytes of [PAGE, size]) {
+    const empty = leafPage(7, [], bytes).fill(0xff, 16);
+    assert.equal(checked(empty, NEED), undefined);
+  }
+});
+
+Deno.test("keyBytes is the length of all keys that count, and -1 where they differ or are in another order", () => {
+  const lengthOf = (keys: string[], need: Partial<PageNeed> = {}) => {
+    const nodes = keys.map((key) => ({ key: utf8(key), data: need.kind === BRANCH ? 3 : utf8("x") }));
+    const page = need.kind === BRANCH ? branchPage(7, nodes) : leafPage(7, nodes);
+    assert.equal(checked(page, { ...NEED, ...need }), undefined);
+    return VIEW.keyBytes;
+  };
+  assert.equal(lengthOf(["abc"]), 3);
+  assert.equal(lengthOf(["abc", "abd", "abe"]), 3);
+  assert.equal(lengthOf(["abc", "abcd", "abe"]), -1);
+  assert.equal(lengthOf(["abc", "abd"], { order: "reverse" }), -1);
+  assert.equal(lengthOf(["", "abd", "abe"], { kind: BRANCH }), 3);
+  assert.equal(lengthOf(["", "abd", "ac"], { kind: BRANCH }), -1);
 });
 
 Deno.test("check() finds a node inside another's value, though all sizes add up", () => {
@@ -194,6 +291,7 @@ Deno.test("check() tells a hash of the first key that differs for every key with
     }
     assert.notEqual(hash(key.slice(1), "one value"), own);
   }
+  assert.notEqual(hash(utf8("a"), "one value"), hash(utf8("a\0\0\0"), "one value"));
 });
 
 Deno.test("readBranch() bounds each leaf by the keys on its sides, and the outer ones by those that it is given", () => {
@@ -226,6 +324,32 @@ Deno.test("readBranch() bounds each leaf by the keys on its sides, and the outer
   assert.deepEqual([lowest, none], [-(2 ** 31), 0]);
   assert.equal(branch.bounds[9], 2 ** 31 - 1);
   assert.equal(branch.bounds[11]! >>> 16, 0xff);
+});
+
+Deno.test("sum() adds up numbers of 64 bits, and is NaN where a value has another shape", () => {
+  const value = (length: number, at: number, number: bigint) => {
+    const data = new Uint8Array(length).fill(0xee);
+    new DataView(data.buffer).setBigUint64(at, number, true);
+    return data;
+  };
+  const sum = (...nodes: { data: Uint8Array; flags?: number }[]) => {
+    const keyed = nodes.map((node, i) => ({ key: utf8("abc".slice(0, i)), ...node }));
+    VIEW.bytes.set(leafPage(7, keyed));
+    assert.equal(VIEW.check(0, NEED), undefined);
+    return VIEW.sum(41, 33);
+  };
+  assert.equal(sum(), 0);
+  assert.equal(
+    sum({ data: value(41, 33, 7n) }, { data: value(41, 33, 2n ** 40n) }, { data: value(41, 33, 1n) }),
+    2 ** 40 + 8,
+  );
+  assert.equal(sum({ data: value(41, 33, 2n ** 64n - 1n) }), 2 ** 64);
+  assert.equal(sum({ data: value(41, 33, 1n) }, { data: value(42, 33, 1n) }), NaN);
+  assert.equal(sum({ data: value(41, 33, 1n) }, { data: utf8("") }), NaN);
+  const page = leafPage(7, [{ key: utf8(""), data: new Uint8Array(8), flags: 1 }]);
+  new DataView(page.buffer).setUint32(PAGE - 16, 41, true);
+  assert.equal(checked(page, NEED), undefined);
+  assert.equal(VIEW.sum(41, 33), NaN, "it lies elsewhere");
 });
 
 /** By sorting: whether nodes without keys, at these places of a page, lie side by side from `upper` to its end. */
