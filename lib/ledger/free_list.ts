@@ -28,7 +28,7 @@ export class FreeList {
         continue;
       }
       const { file, meta } = this.#examined;
-      const first = Number(new DataView(view.bytes.buffer).getBigUint64(at, true));
+      const first = Number(view.data.getBigUint64(at, true));
       if (!this.#examined.reachValue(FREE_LIST, first, bytes)) continue;
       const begin = first * meta.pageSize + HEADER_BYTES;
       this.#takeNumbers(bytes, (into, from) => void file.readAt(into, begin + from));

@@ -22,11 +22,11 @@ export class PageView {
   readonly bytes: Uint8Array;
   /** The same. */
   readonly data: DataView;
-  readonly pageSize: number;
   /** Of the branch that readBranch() was called for: the page that each node leads to. */
   readonly children: Float64Array;
   /** Of the same: for each node the mark of a leaf that it leads to, as PageMarks.claimLeaf() takes it. */
   readonly bounds: Int32Array;
+  readonly #pageSize: number;
   readonly #code: PageCode;
   readonly #found: Int32Array;
   readonly #keys: Uint8Array;
@@ -35,7 +35,7 @@ export class PageView {
   #at = 0;
 
   constructor(pageSize: number, pages: number) {
-    this.pageSize = pageSize;
+    this.#pageSize = pageSize;
     const layout = layoutOf(pageSize, pages);
     const { found, children, bounds, keys, odd, end } = layout;
     const memory = new WebAssembly.Memory({ initial: Math.ceil(end / WASM_PAGE_BYTES) });
@@ -97,7 +97,7 @@ export class PageView {
    */
   check(place: number, need: PageNeed): string | undefined {
     const { number, kind, order, valueFlags } = need;
-    this.#at = place * this.pageSize;
+    this.#at = place * this.#pageSize;
     const fault = this.#code.check(this.#at, number, kind, order === "bytes" ? 1 : 0, valueFlags);
     if (fault !== 0) return this.#nameOf(fault, kind);
     return order === "bytes" || this.#keysRiseIn(order, kind === BRANCH ? 1 : 0) ? undefined : BAD_ORDER;
@@ -111,23 +111,14 @@ export class PageView {
    */
   readBranch(low: Uint8Array | undefined, high: Uint8Array | undefined): void {
     if (low !== undefined) this.#keys.set(low);
-    if (high !== undefined) this.#keys.set(high, this.pageSize);
+    if (high !== undefined) this.#keys.set(high, this.#pageSize);
     this.#code.readBranch(this.#at, this.count, low?.length ?? -1, high?.length ?? -1);
-  }
-
-  /** Where a node's key begins in `bytes`. */
-  keyAt(index: number): number {
-    return this.#nodeAt(index) + NODE_BYTES;
-  }
-
-  keyLength(index: number): number {
-    return this.#words[(this.#nodeAt(index) >> 1) + 3]!;
   }
 
   /** A view, good until the buffer is filled again. */
   key(index: number): Uint8Array {
-    const at = this.keyAt(index);
-    return this.bytes.subarray(at, at + this.keyLength(index));
+    const at = this.#keyAt(index);
+    return this.bytes.subarray(at, at + this.#keyLength(index));
   }
 
   /** A leaf's: see lmdb_format.ts. */
@@ -143,7 +134,7 @@ export class PageView {
 
   /** Where a leaf's value, or the number of its overflow page, begins in `bytes`. */
   valueAt(index: number): number {
-    return this.keyAt(index) + this.keyLength(index);
+    return this.#keyAt(index) + this.#keyLength(index);
   }
 
   /** The page that a branch's node leads to. */
@@ -153,12 +144,21 @@ export class PageView {
   }
 
   /**
-   * Adds up 8-byte numbers at a place of each value.
+   * Adds up 8-byte numbers at a place of each value of the leaf that was checked last.
    *
+   * @param place At most `valueBytes` less 8.
    * @returns NaN when a value has not that length, or lies elsewhere.
    */
   sum(valueBytes: number, place: number): number {
     return this.#code.sum(this.#at, this.count, valueBytes, place);
+  }
+
+  #keyAt(index: number): number {
+    return this.#nodeAt(index) + NODE_BYTES;
+  }
+
+  #keyLength(index: number): number {
+    return this.#words[(this.#nodeAt(index) >> 1) + 3]!;
   }
 
   #nodeAt(index: number): number {

@@ -80,7 +80,7 @@ function tablesIn(view: PageView, examined: ExaminedFile, pages: LmdbPages): Tab
     const at = view.valueAt(i);
     const bytes = view.valueLength(i);
     if (flags === VALUE_ON_OVERFLOW) {
-      const first = Number(new DataView(view.bytes.buffer).getBigUint64(at, true));
+      const first = Number(view.data.getBigUint64(at, true));
       examined.reachValue(MAIN, first, bytes);
     } else if (flags !== 0) {
       const name = nameOf(view.key(i));

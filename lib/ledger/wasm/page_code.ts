@@ -10,7 +10,7 @@
 //             then of a leaf's first key prefix, fifth byte and hash, and of its last one prefix and fifth byte
 //   children  a number (f64) for each node of a branch: the page that it leads to
 //   bounds    four words for each: the mark of a leaf that it leads to (page_marks.ts)
-//   keys      room for two, which bound a branch
+//   keys      room for two, each at most as long as a page, which bound a branch
 //   odd       a byte for every second place of a page, all 0 between calls
 
 const HEADER_BYTES: u32 = 16;
@@ -125,7 +125,12 @@ export function check(page: usize, number: f64, kind: u32, ranks: u32, valueFlag
   return SOUND;
 }
 
-/** Adds up 8-byte numbers at a place of each value of a sound leaf; NaN when a value has not that length or lies elsewhere. */
+/**
+ * Adds up 8-byte numbers at a place of each value of a sound leaf.
+ *
+ * @param place At most `valueBytes` less 8.
+ * @returns NaN when a value has not that length or lies elsewhere.
+ */
 export function sum(page: usize, count: u32, valueBytes: u32, place: u32): f64 {
   let total: f64 = 0;
   for (let i: u32 = 0; i < count; i++) {
