@@ -87,6 +87,8 @@ export interface LeechJob {
   /** An empty folder. */
   readonly target: string;
   readonly count: number;
+  /** false: libtorrent's leeches learn of nobody but those at `ports`. */
+  readonly pex?: boolean;
   readonly cage?: Cage;
 }
 
@@ -120,9 +122,9 @@ export async function ourLeech({ torrent, ports, target, count, cage }: LeechJob
 }
 
 /** The same. */
-export async function theirLeech({ torrent, ports, target, count, cage }: LeechJob): Promise<LeechRun> {
+export async function theirLeech({ torrent, ports, target, count, pex, cage }: LeechJob): Promise<LeechRun> {
   const peers = ports.map((port) => ["127.0.0.1", port]);
-  const job = JSON.stringify({ torrent: torrent.torrent, dir: target, peers, count });
+  const job = JSON.stringify({ torrent: torrent.torrent, dir: target, peers, count, pex: pex ?? true });
   const { stdout, cost } = await measureTheirs("leech.py", [job], dirname(torrent.torrent), cage);
   const { transferMs } = JSON.parse(stdout) as { transferMs: number };
   return { sample: { ...cost, workMs: transferMs }, path: join(target, "0", torrent.name) };

@@ -38,8 +38,9 @@ export const transfer: Row = {
   async *run(effort, wanted) {
     const pairings = (Object.keys(BARS) as Pairing[]).filter((name) => wanted.has(name));
     for (const variant of effort.full ? matrix() : [mainOf(effort)]) {
-      if (!variant.name.includes(effort.variant)) continue;
-      yield* run(variant, effort, pairings);
+      const about = pairings.filter((one) => isAbout(variant, one));
+      if (!variant.name.includes(effort.variant) || about.length === 0) continue;
+      yield* run(variant, effort, about);
     }
   },
 };
@@ -56,11 +57,13 @@ interface Variant {
   readonly pieceSize: number;
   readonly seeds: number;
   readonly leeches: number;
+  /** Whether libtorrent's leeches may learn of one another, and share what they have; ours always may. */
+  readonly pex: boolean;
 }
 
 /** As the real stream: pieces of 32 MiB. */
 function mainOf({ size }: Effort): Variant {
-  return { name: "", size, pieceSize: 32 * MIB, seeds: 1, leeches: 1 };
+  return { name: "", size, pieceSize: 32 * MIB, seeds: 1, leeches: 1, pex: true };
 }
 
 /** Issue 5 section 2. */
@@ -71,11 +74,14 @@ function* matrix(): Generator<Variant> {
     ) {
       for (const seeds of [1, 8]) {
         const name = `, ${sizeName} in ${pieceName}, ${seeds === 1 ? "1 seed" : `${seeds} seeds`}`;
-        yield { name, size, pieceSize, seeds, leeches: 1 };
+        yield { name, size, pieceSize, seeds, leeches: 1, pex: true };
       }
     }
   }
-  yield { name: ", 64 MiB in 1 MiB, 50 leeches", size: 64 * MIB, pieceSize: MIB, seeds: 1, leeches: 50 };
+  const crowd = { size: 64 * MIB, pieceSize: MIB, seeds: 1, leeches: 50 };
+  yield { ...crowd, name: ", 64 MiB in 1 MiB, 50 leeches", pex: true };
+  // With PEX libtorrent's seed sends a third of what they get: here either seed sends all of it.
+  yield { ...crowd, name: ", 64 MiB in 1 MiB, 50 leeches without PEX", pex: false };
 }
 
 async function* run(
@@ -126,6 +132,11 @@ function isPossible({ leeches }: Variant, pairing: Pairing): boolean {
   return pairing !== "pair" || leeches === 1;
 }
 
+/** Without PEX are only libtorrent's leeches. */
+function isAbout({ pex }: Variant, pairing: Pairing): boolean {
+  return pex || pairing === "seed";
+}
+
 function hasOurSeed(pairing: Pairing): boolean {
   return pairing !== "leech";
 }
@@ -137,6 +148,7 @@ class Scene implements AsyncDisposable {
   readonly #target: string;
   readonly #sha256: string;
   readonly #leeches: number;
+  readonly #pex: boolean;
 
   private constructor(
     readonly theirSeeds: Seeds,
@@ -147,6 +159,7 @@ class Scene implements AsyncDisposable {
       target: string;
       sha256: string;
       leeches: number;
+      pex: boolean;
     },
   ) {
     this.#parts = task.parts;
@@ -154,10 +167,11 @@ class Scene implements AsyncDisposable {
     this.#target = task.target;
     this.#sha256 = task.sha256;
     this.#leeches = task.leeches;
+    this.#pex = task.pex;
   }
 
   static async open(
-    { pieceSize, seeds, leeches }: Variant,
+    { pieceSize, seeds, leeches, pex }: Variant,
     { folder, content, needsOurSeed }: { folder: string; content: string; needsOurSeed: boolean },
   ): Promise<Scene> {
     await using parts = new AsyncDisposableStack();
@@ -174,7 +188,7 @@ class Scene implements AsyncDisposable {
     const ourSeeds = needsOurSeed ? parts.use(await startOurSeeds(place)) : undefined;
     const sha256 = sha256OfFile(content);
     const target = join(folder, "leech");
-    return new Scene(theirSeeds, ourSeeds, { parts: parts.move(), torrent, target, sha256, leeches });
+    return new Scene(theirSeeds, ourSeeds, { parts: parts.move(), torrent, target, sha256, leeches, pex });
   }
 
   /** One transfer, and what it took: of the leech, of the seeds meanwhile, of both. */
@@ -187,7 +201,13 @@ class Scene implements AsyncDisposable {
     await Deno.mkdir(target);
     try {
       const before = await seeds.spent();
-      const job = { torrent: this.#torrent, ports: seeds.ports, target, count: this.#leeches };
+      const job = {
+        torrent: this.#torrent,
+        ports: seeds.ports,
+        target,
+        count: this.#leeches,
+        pex: this.#pex,
+      };
       const { sample, path } = await leech(job);
       const after = await seeds.spent();
       // What was measured has to be a download: once per side is enough to know.

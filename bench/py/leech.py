@@ -1,5 +1,6 @@
 """libtorrent leeches in a process of their own, as fast as they get:
-leech.py '{"torrent": …, "dir": …, "peers": [[host, port]…], "count": how many leeches}'
+leech.py '{"torrent": …, "dir": …, "peers": [[host, port]…], "count": how many leeches,
+"pex": whether they may learn of one another}'
 
 Each is a session that downloads into dir/0, dir/1 and so on. Writes one JSON line when all is on disk:
 {"transferMs": from the first add_torrent until every piece of every leech was checked, "libtorrent"}.
@@ -57,6 +58,8 @@ for n, session in enumerate(sessions):
     params.save_path = os.path.join(job["dir"], str(n))
     params.peers = [tuple(peer) for peer in job["peers"]]
     params.flags = lt.torrent_flags.update_subscribe  # neither paused nor auto-managed
+    if not job["pex"]:
+        params.flags |= lt.torrent_flags.disable_pex
     handles.append(session.add_torrent(params))
 
 
