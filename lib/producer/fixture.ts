@@ -4,7 +4,7 @@
 
 import { createCipheriv } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { PathUnusable } from "../errors.ts";
+import { Interrupted, PathUnusable } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import type { Files, Random } from "../ports.ts";
@@ -74,6 +74,10 @@ export async function makeFixture(
     const text = `Made ${out}: ${formatBytes(made.size)}, a ledger of ${formatBytes(ledgerSize)} of chance`;
     report({ kind: "note", level: "info", logger: "producer.fixture", text });
     return made;
+  } catch (error) {
+    if (!(signal.reason instanceof Interrupted)) throw error;
+    const by = signal.reason.signal;
+    throw new Interrupted(by, `Stopped by ${by}: nothing is left of it, and the same command begins anew`);
   } finally {
     files.removeAll(folder);
   }
