@@ -19,7 +19,7 @@ import type { ServedSnapshots, Serving } from "./follow_served.ts";
 import type { Shelf, Whole } from "./follow_shelf.ts";
 import type { SwarmTraffic } from "../line/traffic.ts";
 import { refuseName } from "./names.ts";
-import { fetchedBefore, pieceIndices, sharedPieces } from "./reuse.ts";
+import { bytesToGo, fetchedBefore, pieceIndices } from "./reuse.ts";
 import { type Target, withSaved } from "./target.ts";
 
 export interface FetchesOptions {
@@ -118,19 +118,16 @@ export class Fetches {
     const other = this.#fetching.get(otherName);
     const torrent = fetching?.torrent;
     if (torrent === undefined || other?.torrent === undefined || !this.#fetching.has(name)) return;
-    const download = other.swarm?.download;
-    // The pointer may have named it before.
-    const here = fetchedBefore(this.#parts, torrent);
-    const copies = this.#parts.served.wholes.map((whole) => ({ ...whole, pieces: whole.layout.pieces() }));
-    const others = download === undefined
-      ? []
-      : [{ ...other.torrent, pieces: pieceIndices(download.here).values() }];
-    for (const copy of [...others, ...copies]) {
-      for (const piece of sharedPieces(copy, torrent, here).to) here.add(piece);
-    }
-    let neededBytes = torrent.layout.totalLength;
-    for (const piece of pieceIndices(here)) neededBytes -= torrent.layout.pieceSize(piece);
-    const otherBytes = other.torrent.layout.totalLength - (download?.doneBytes ?? 0);
+    // Until its content is open, which may take as long as hashing it, an interrupted one has what it had before. And the
+    // pointer may have named the newer one before, too.
+    const here = other.swarm?.download?.here;
+    const pieces = pieceIndices(here ?? fetchedBefore(this.#parts, other.torrent));
+    const wholes = this.#parts.served.wholes.map((whole) => ({
+      ...whole,
+      pieces: [...whole.layout.pieces()],
+    }));
+    const neededBytes = bytesToGo(this.#parts, torrent, undefined, [{ ...other.torrent, pieces }, ...wholes]);
+    const otherBytes = bytesToGo(this.#parts, other.torrent, here, here === undefined ? wholes : []);
     this.#parts.tell({ kind: "measured", name, neededBytes, otherBytes });
   }
 

@@ -78,6 +78,28 @@ export function fetchedBefore(
   return peek(around, torrent, name, filePathsIn(paths.incoming(name), torrent.info));
 }
 
+/**
+ * How many bytes a torrent still needs, by what is known without a look at its content: whole pieces, its own and those
+ * that others share.
+ *
+ * @param here Its own, where its content is open; undefined: what an earlier fetch left counts.
+ * @param copies What it may take pieces from.
+ */
+export function bytesToGo(
+  around: { readonly machine: { readonly files: Files }; readonly paths: DataPaths },
+  torrent: HashedTorrent,
+  here: PieceSet | undefined,
+  copies: readonly (HashedTorrent & { readonly pieces: Iterable<PieceIndex> })[],
+): number {
+  const { layout } = torrent;
+  const have = new PieceSet(layout.pieceCount);
+  for (const piece of here ?? fetchedBefore(around, torrent)) have.add(piece);
+  for (const copy of copies) for (const piece of sharedPieces(copy, torrent, have).to) have.add(piece);
+  let bytes = layout.totalLength;
+  for (const piece of pieceIndices(have)) bytes -= layout.pieceSize(piece);
+  return bytes;
+}
+
 /** The pieces of a copy that are also the torrent's and missing there: what each is in the one and in the other. */
 export function sharedPieces(
   copy: HashedTorrent & { readonly pieces: Iterable<PieceIndex> },
