@@ -3,6 +3,9 @@
 //
 //   block:  free -> requested -> received -> stored (hashed and written)
 //             ^_________|   peer gone, choked, rejected, timed out
+//
+// Of pieces of one block many thousands may be asked for at once: an array of bytes, however short, takes 250 bytes of
+// the heap. So a few numbers lie in a plain array, and what is known only of what came is made when it comes.
 
 import type { PieceIndex } from "./layout.ts";
 
@@ -14,13 +17,9 @@ export const NOBODY = 0;
 
 export class ActivePiece {
   /** BLOCK_FREE, BLOCK_REQUESTED or BLOCK_RECEIVED per block. */
-  readonly states: Uint8Array;
+  readonly states: Uint8Array | number[];
   /** How many peers are asked for each block: more than one only in the end game. */
-  readonly askers: Uint8Array;
-  /** Who sent each block: a peer's number. */
-  readonly senders: Uint32Array;
-  /** SHA-256 of each stored block; empty for a piece that is checked by SHA-1. */
-  readonly hashes: Uint8Array;
+  readonly askers: Uint8Array | number[];
   /** What a piece without those came to when it was read back: 20 bytes; undefined when it could not be read. */
   readBack: Uint8Array | undefined;
   /** The peer that has the piece to itself; undefined when that one is gone. */
@@ -28,6 +27,9 @@ export class ActivePiece {
   /** Who sent the block that came last. */
   lastSender: number = NOBODY;
   #piece: PieceIndex;
+  readonly #keepHashes: boolean;
+  #hashes: Uint8Array | undefined;
+  #senders: Uint32Array | number[] | undefined;
   #free: number;
   #received = 0;
   #stored = 0;
@@ -35,15 +37,24 @@ export class ActivePiece {
 
   constructor(piece: PieceIndex, readonly blockCount: number, options: { keepHashes: boolean }) {
     this.#piece = piece;
-    this.states = new Uint8Array(blockCount);
-    this.askers = new Uint8Array(blockCount);
-    this.senders = new Uint32Array(blockCount);
-    this.hashes = new Uint8Array(options.keepHashes ? 32 * blockCount : 0);
+    this.#keepHashes = options.keepHashes;
+    this.states = zeros(Uint8Array, blockCount);
+    this.askers = zeros(Uint8Array, blockCount);
     this.#free = blockCount;
   }
 
   get piece(): PieceIndex {
     return this.#piece;
+  }
+
+  /** SHA-256 of each stored block; empty for a piece that is checked by SHA-1. */
+  get hashes(): Uint8Array {
+    return this.#hashes ??= new Uint8Array(this.#keepHashes ? 32 * this.blockCount : 0);
+  }
+
+  /** Who sent each block: a peer's number. */
+  get senders(): Uint32Array | number[] {
+    return this.#senders ??= zeros(Uint32Array, this.blockCount);
   }
 
   /** As new, for another piece of as many blocks: nobody may know it for the old one any more. */
@@ -148,3 +159,11 @@ export class ActivePiece {
     return senders;
   }
 }
+
+/** So many numbers, all 0. */
+function zeros<T>(Typed: new (length: number) => T, count: number): T | number[] {
+  return count > FEW_BLOCKS ? new Typed(count) : new Array<number>(count).fill(0);
+}
+
+/** So many take less as plain numbers. */
+const FEW_BLOCKS = 16;

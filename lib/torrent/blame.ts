@@ -10,7 +10,7 @@ const MAX_FAILED_PIECES = 64;
 
 interface Attempt {
   readonly hashes: Uint8Array;
-  readonly senders: Uint32Array;
+  readonly senders: ArrayLike<number>;
 }
 
 export class Blame {

@@ -293,10 +293,11 @@ export class BlockSink {
         continue;
       }
       this.#waitingBytes -= jobs[job + JOB.length]!;
-      const isHashed = active.hashes.length > 0;
+      const { hashes } = active;
+      const isHashed = hashes.length > 0;
       if (isHashed) {
         const to = jobs[job + JOB.begin]! / BLOCK_BYTES * RESULT_BYTES;
-        for (let i = 0; i < RESULT_BYTES; i++) active.hashes[to + i] = results[result + i]!;
+        for (let i = 0; i < RESULT_BYTES; i++) hashes[to + i] = results[result + i]!;
       }
       if (!active.store()) continue;
       if (isHashed) this.#whole.push(active);
