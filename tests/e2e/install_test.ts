@@ -402,7 +402,7 @@ for (const shell of SHELLS) {
   test("waits for no program that hangs, be it here already or new", async (box, release, go) => {
     const text = Deno.readTextFileSync(INSTALLER).replace(
       /^readonly PATIENCE_SECONDS=.*$/m,
-      "readonly PATIENCE_SECONDS=1",
+      "readonly PATIENCE_SECONDS=2",
     );
     const script = new TextEncoder().encode(text);
     const pidFile = join(box.root, "pid");
@@ -416,7 +416,7 @@ for (const shell of SHELLS) {
     release.putAll();
     const ended = await go({ script });
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
-    assert.match(ended.stdout, /^Note: \S+\/nano-snap does not say its version in 1 seconds\.$/m);
+    assert.match(ended.stdout, /^Note: \S+\/nano-snap does not say its version in 2 seconds\.$/m);
     assert.deepEqual(Deno.readFileSync(box.target), program());
     assert.deepEqual(box.left(), ["nano-snap"]);
     mustBeDead();
@@ -424,7 +424,7 @@ for (const shell of SHELLS) {
     release.putAll("", hanging);
     for (const isHere of [false, true]) {
       if (isHere) Deno.writeFileSync(box.target, hanging);
-      assertRefused(await go({ script }), 1, /does not run here: it does not say its version in 1 seconds/);
+      assertRefused(await go({ script }), 1, /does not run here: it does not say its version in 2 seconds/);
       mustBeDead();
     }
     assert.deepEqual(box.left(), ["nano-snap"]);
