@@ -87,6 +87,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.exit(signal === "SIGINT" ? 130 : 143);
   });
 }
+// `deno run` looks for a newer Deno beside its work; the compiled program does not.
+Deno.env.set("DENO_NO_UPDATE_CHECK", "1");
 const missed: string[] = [];
 try {
   say(Deno.stderr, TABLE_HEAD);
