@@ -49,11 +49,7 @@ for (const [when, look] of [["before", 2], ["after", 3]] as const) {
           },
           onWaiting: (text) => told.push(text),
         });
-        assert.match(told.join(), new RegExp(`process ${node!.pid} \\(python3\\).*has to be started again`));
-        assert.equal(new TextDecoder().decode((await node!.output()).stdout), "Invalid argument\n");
-        assert.deepEqual(folder.names(), ["data.ldb"]);
-        await using again = await openAsNode(folder);
-        assert.equal((await again.call("open", { path: folder.ledger }))["blocks"], NEW);
+        await assertShutOut(folder, node!, told);
       },
     });
   }
@@ -102,11 +98,7 @@ for (const hasLinks of [true, false]) {
         },
         onWaiting: (text) => told.push(text),
       });
-      assert.match(told.join(), new RegExp(`process ${node!.pid} \\(python3\\).*has to be started again`));
-      assert.equal(new TextDecoder().decode((await node!.output()).stdout), "Invalid argument\n");
-      assert.deepEqual(folder.names(), ["data.ldb"]);
-      await using again = await openAsNode(folder);
-      assert.equal((await again.call("open", { path: folder.ledger }))["blocks"], NEW);
+      await assertShutOut(folder, node!, told);
     },
   });
 }
@@ -160,6 +152,19 @@ Deno.test({
     assert.notEqual(systemFiles.stat(`${folder.ledger}-lock`)?.size, 0);
   },
 });
+
+/** That the node gave up and was told of, and that it has the new ledger the next time. */
+async function assertShutOut(
+  folder: NodeFolder,
+  node: Deno.ChildProcess,
+  told: readonly string[],
+): Promise<void> {
+  assert.match(told.join(), new RegExp(`process ${node.pid} \\(python3\\).*has to be started again`));
+  assert.equal(new TextDecoder().decode((await node.output()).stdout), "Invalid argument\n");
+  assert.deepEqual(folder.names(), ["data.ldb"]);
+  await using again = await openAsNode(folder);
+  assert.equal((await again.call("open", { path: folder.ledger }))["blocks"], NEW);
+}
 
 function startNode({ ledger }: NodeFolder): Deno.ChildProcess {
   return new Deno.Command("/usr/bin/python3", { args: ["-c", NODE, ledger], stdout: "piped" }).spawn();
